@@ -1,0 +1,9 @@
+"""What the web server (granian) loads."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmgr.settings")
+
+application = get_asgi_application()

@@ -1,0 +1,34 @@
+"""What `leads` keeps, by subject: users, people, what they do, where they came from, where they stand."""
+
+from .capture import Campaign, CampaignCost, CaptureKey, SeenMessage, Source
+from .interactions import Direction, Interaction, InteractionKind, Touch
+from .people import Attribute, Company, Consent, Contact, ContactSearch, Identity, Outcome, Stage
+from .segments import Segment
+from .stages import Hold, MergeRecord, StageChange
+from .users import Team, User
+
+__all__ = [
+    "Attribute",
+    "Campaign",
+    "CampaignCost",
+    "CaptureKey",
+    "Company",
+    "Consent",
+    "Contact",
+    "ContactSearch",
+    "Direction",
+    "Hold",
+    "Identity",
+    "Interaction",
+    "InteractionKind",
+    "MergeRecord",
+    "Outcome",
+    "SeenMessage",
+    "Segment",
+    "Source",
+    "Stage",
+    "StageChange",
+    "Team",
+    "Touch",
+    "User",
+]

@@ -1,0 +1,359 @@
+"""Companies and contacts, what names them, and what they allowed."""
+
+from typing import Any, Self
+
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchQuery, SearchVectorField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .capture import Campaign, Source
+from .users import User
+
+
+class Stage(models.TextChoices):
+    """Where a contact stands in the funnel; the first three are the temperature stages that scores decide."""
+
+    COLD = "cold", _("Cold")
+    MQL = "mql", _("MQL")
+    SQL = "sql", _("SQL")
+    CUSTOMER = "customer", _("Customer")
+    DISQUALIFIED = "disqualified", _("Disqualified")
+
+
+TEMPERATURES = (Stage.COLD, Stage.MQL, Stage.SQL)
+
+
+class Outcome(models.TextChoices):
+    """How the selling ended; blank while it is open."""
+
+    WON = "won", _("Won")
+    LOST = "lost", _("Lost")
+
+
+class Attribute(models.Model):
+    """A declared key of `Contact.attributes`, so that its type can be enforced at every door."""
+
+    class Type(models.TextChoices):
+        TEXT = "text", _("Text")
+        NUMBER = "number", _("Number")
+        BOOLEAN = "boolean", _("Yes or no")
+        DATE = "date", _("Date")
+
+    key = models.CharField(_("key"), max_length=200, unique=True)
+    label = models.CharField(_("label"), max_length=200, blank=True)
+    type = models.CharField(_("type"), max_length=8, choices=Type, default=Type.TEXT)
+
+    class Meta:
+        verbose_name = _("attribute")
+        verbose_name_plural = _("attributes")
+        ordering = ["key"]
+
+    def __str__(self) -> str:
+        return self.label or self.key
+
+
+class Company(models.Model):
+    name = models.CharField(_("name"), max_length=200)
+    domain = models.CharField(_("domain"), max_length=253, blank=True)
+    external_id = models.CharField(_("id in its source"), max_length=200, blank=True)
+    source = models.ForeignKey(Source, verbose_name=_("source"), null=True, blank=True, on_delete=models.SET_NULL)
+    industry = models.CharField(_("industry"), max_length=100, blank=True)
+    type = models.CharField(_("type"), max_length=100, blank=True)
+    employees = models.PositiveIntegerField(_("employees"), null=True, blank=True)
+    revenue = models.DecimalField(_("yearly revenue"), max_digits=16, decimal_places=2, null=True, blank=True)
+    country = models.CharField(_("country"), max_length=100, blank=True)
+    city = models.CharField(_("city"), max_length=100, blank=True)
+    phone = models.CharField(_("phone"), max_length=50, blank=True)
+    attributes = models.JSONField(_("attributes"), default=dict, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("company")
+        verbose_name_plural = _("companies")
+        ordering = ["name"]
+        constraints = [
+            # One company per domain, and one per id of a source: what `resolve_companies` relies on.
+            models.UniqueConstraint(fields=["domain"], condition=~Q(domain=""), name="company_domain_once"),
+            models.UniqueConstraint(
+                fields=["source", "external_id"], condition=~Q(external_id=""), name="company_external_id_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["name", "id"], name="company_by_name")]  # the company list
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ContactQuerySet(models.QuerySet["Contact"]):
+    def known(self) -> Self:
+        """People with a name of their own (e-mail, phone or id), neither merged away nor archived.
+
+        Leaves out anonymous visitors: they are scored, so that nothing is lost when they make themselves
+        known, but no list or figure counts them.
+        """
+        return self.filter(known_at__isnull=False, merged_into__isnull=True, archived_at__isnull=True)
+
+    def visible_to(self, user: User) -> Self:
+        """All contacts for people with `leads.view_all_contacts`; for a rep the team's and the unowned ones."""
+        if user.has_perm("leads.view_all_contacts"):
+            return self
+        own = Q(owner=user) | Q(owner__isnull=True)
+        if user.team_id is not None:
+            own |= Q(owner__team_id=user.team_id)
+        return self.filter(own)
+
+    def search(self, text: str) -> Self:
+        """People whose name, company, e-mail, phone or id holds words that begin with those of `text`."""
+        words = ContactSearch.words(text)
+        if not words:
+            return self.none()
+        query = SearchQuery(" & ".join(f"{word}:*" for word in words), config="simple", search_type="raw")
+        return self.filter(pk__in=ContactSearch.objects.filter(document=query).values("contact_id"))
+
+
+class Contact(models.Model):
+    """A person, or a visitor who has not yet said who they are (`known_at` is null)."""
+
+    first_name = models.CharField(_("first name"), max_length=100, blank=True)
+    last_name = models.CharField(_("last name"), max_length=100, blank=True)
+    email = models.CharField(_("e-mail"), max_length=254, blank=True)
+    phone = models.CharField(_("phone"), max_length=50, blank=True)
+    job_title = models.CharField(_("job title"), max_length=150, blank=True)
+    department = models.CharField(_("department"), max_length=100, blank=True)
+    seniority = models.CharField(_("seniority"), max_length=50, blank=True)
+    occupation = models.CharField(_("occupation"), max_length=150, blank=True)
+    country = models.CharField(_("country"), max_length=100, blank=True)
+    region = models.CharField(_("region"), max_length=100, blank=True)
+    city = models.CharField(_("city"), max_length=100, blank=True)
+    language = models.CharField(_("language"), max_length=20, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    attributes = models.JSONField(_("attributes"), default=dict, blank=True)
+    company = models.ForeignKey(
+        Company,
+        verbose_name=_("company"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,  # people outlive the record of their employer
+        related_name="contacts",
+    )
+    owner = models.ForeignKey(
+        User,
+        verbose_name=_("owner"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,  # leads of a rep who leaves go back to the queue
+        related_name="owned_contacts",
+    )
+    source = models.ForeignKey(
+        Source,
+        verbose_name=_("first source"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,  # KPIs by source would change in hindsight
+        db_index=False,
+    )
+    campaign = models.ForeignKey(
+        Campaign,
+        verbose_name=_("first campaign"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,  # as with source
+        db_index=False,
+    )
+
+    stage = models.CharField(_("stage"), max_length=12, choices=Stage, default=Stage.COLD, editable=False)
+    stage_at = models.DateTimeField(_("in this stage since"), default=timezone.now, editable=False)
+    score = models.SmallIntegerField(_("score"), default=0, editable=False)
+    scored_at = models.DateTimeField(_("scored"), null=True, editable=False)
+    last_active_at = models.DateTimeField(_("last active"), null=True, editable=False)
+    outcome = models.CharField(_("outcome"), max_length=4, choices=Outcome, blank=True)
+    outcome_at = models.DateTimeField(_("outcome on"), null=True, blank=True)
+
+    created_at = models.DateTimeField(_("first seen"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
+    known_at = models.DateTimeField(_("known since"), null=True, editable=False)
+    suppressed_at = models.DateTimeField(_("suppressed"), null=True, blank=True)
+    suppressed_reason = models.CharField(_("reason"), max_length=200, blank=True)
+    archived_at = models.DateTimeField(_("archived"), null=True, blank=True)
+    merged_into = models.ForeignKey(
+        "self",
+        verbose_name=_("merged into"),
+        null=True,
+        editable=False,
+        on_delete=models.PROTECT,  # old addresses must go on leading to the person
+        related_name="merged_from",
+        db_index=False,
+    )
+
+    objects = ContactQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("contact")
+        verbose_name_plural = _("contacts")
+        permissions = [
+            ("view_all_contacts", _("Can see contacts of every team")),
+            ("export_contact", _("Can export contacts")),
+        ]
+        # Few on purpose: a changed score writes a new entry into each of them.
+        indexes = [
+            # the contact list, sorted by score; `known()` is its condition
+            models.Index(
+                "score", "id", name="contact_by_score",
+                condition=Q(known_at__isnull=False, merged_into__isnull=True, archived_at__isnull=True),
+            ),
+            # the list filtered by stage, the inbox
+            models.Index(
+                "stage", "score", "id", name="contact_by_stage_and_score",
+                condition=Q(known_at__isnull=False, merged_into__isnull=True, archived_at__isnull=True),
+            ),
+            models.Index("merged_into", name="contact_tombstones", condition=Q(merged_into__isnull=False)),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The name as it is written in the language of its letters, or the best other way to call the person."""
+        first, last = self.first_name.strip(), self.last_name.strip()
+        if first and last:
+            hangul = any("가" <= letter <= "힣" for letter in first + last)
+            return f"{last}{first}" if hangul else f"{first} {last}"
+        return first or last or self.email or self.phone or str(_("Visitor %(number)d") % {"number": self.pk or 0})
+
+    @property
+    def is_known(self) -> bool:
+        return self.known_at is not None
+
+
+class IdentityQuerySet(models.QuerySet["Identity"]):
+    def among(self, keys: set["IdentityKey"]) -> Self:
+        """The identities of these (kind, namespace, value) triples."""
+        values: dict[tuple[str, str], list[str]] = {}
+        for kind, namespace, value in keys:
+            values.setdefault((kind, namespace), []).append(value)
+        matches = Q(pk__in=[])
+        for (kind, namespace), wanted in values.items():
+            matches |= Q(kind=kind, namespace=namespace, value__any=sorted(wanted))
+        return self.filter(matches)
+
+
+IdentityKey = tuple[str, str, str]
+"""(kind, namespace, normalised value)"""
+
+
+class Identity(models.Model):
+    """One thing that names a contact. Values are stored normalised (see `leads/identity.py`)."""
+
+    class Kind(models.TextChoices):
+        EMAIL = "email", _("E-mail")
+        EXTERNAL = "external", _("Id in a source")
+        PHONE = "phone", _("Phone")
+        ANONYMOUS = "anonymous", _("Browser")
+
+    class Verification(models.TextChoices):
+        UNVERIFIED = "unverified", _("Not verified")
+        CONFIRMED = "confirmed", _("Confirmed")
+        BOUNCED = "bounced", _("Does not work")
+
+    contact = models.ForeignKey(
+        Contact,
+        verbose_name=_("contact"),
+        on_delete=models.CASCADE,  # erasing a person erases what names them
+        related_name="identities",
+    )
+    kind = models.CharField(_("kind"), max_length=9, choices=Kind)
+    namespace = models.CharField(
+        _("source"), max_length=100, blank=True, help_text=_("Slug of the source whose id it is.")
+    )
+    value = models.CharField(_("value"), max_length=254)
+    # 0 for kinds that name one person; the contact's id for a phone, which colleagues may share.
+    sharer = models.BigIntegerField(default=0, editable=False)
+    verification = models.CharField(
+        _("verification"), max_length=10, choices=Verification, default=Verification.UNVERIFIED
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    objects = IdentityQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("identity")
+        verbose_name_plural = _("identities")
+        constraints = [
+            # What makes exact duplicates impossible, whatever races; also serves every look-up by value.
+            models.UniqueConstraint(fields=["kind", "namespace", "value", "sharer"], name="identity_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def key(self) -> IdentityKey:
+        return (self.kind, self.namespace, self.value)
+
+
+class Consent(models.Model):
+    """What a person allowed or forbade, with its proof; the newest row of a purpose and channel holds."""
+
+    class State(models.TextChoices):
+        GRANTED = "granted", _("Granted")
+        DENIED = "denied", _("Denied")
+
+    class Channel(models.TextChoices):
+        EMAIL = "email", _("E-mail")
+        SMS = "sms", _("SMS")
+        PHONE = "phone", _("Phone")
+
+    contact = models.ForeignKey(
+        Contact,
+        verbose_name=_("contact"),
+        on_delete=models.CASCADE,  # a hashed suppression survives erasure, the proof about a person does not
+        related_name="consents",
+    )
+    purpose = models.CharField(_("purpose"), max_length=50, default="marketing")
+    channel = models.CharField(_("channel"), max_length=8, choices=Channel)
+    state = models.CharField(_("state"), max_length=8, choices=State)
+    proof = models.CharField(_("proof"), max_length=500, blank=True, help_text=_("The form, page or call it came by."))
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("consent")
+        verbose_name_plural = _("consents")
+        ordering = ["-at"]
+        indexes = [
+            # the newest of a purpose and channel; also read by conditions over many contacts
+            models.Index(fields=["contact", "purpose", "channel", "-at"], name="consent_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose}, {self.get_channel_display()}: {self.get_state_display()}"
+
+
+class ContactSearch(models.Model):
+    """The words a contact can be found by, apart from the contact: a changed score need not index them anew.
+
+    Written by `leads/search.py` when a name, company or identity changes.
+    """
+
+    contact = models.OneToOneField(Contact, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    document = SearchVectorField()
+
+    class Meta:
+        indexes = [GinIndex(fields=["document"], name="contact_search")]
+
+    def __str__(self) -> str:
+        return str(self.contact_id)
+
+    @staticmethod
+    def words(text: str) -> list[str]:
+        """The letters and digits of `text` as words, none of which can be mistaken for query syntax."""
+        return "".join(letter if letter.isalnum() else " " for letter in text).split()[:10]
+
+
+def blank_values() -> dict[str, Any]:
+    """The text fields of a contact that a trait may fill, with the value that means "not known"."""
+    return {field.name: "" for field in Contact._meta.fields if isinstance(field, models.CharField)}

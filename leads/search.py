@@ -1,0 +1,45 @@
+"""Keeps the words up to date by which contacts are found."""
+
+from collections.abc import Iterable
+
+from django.contrib.postgres.aggregates import StringAgg
+from django.contrib.postgres.search import SearchVector
+from django.db.models import F, OuterRef, Q, Subquery, TextField, Value
+from django.db.models.functions import Coalesce, Concat, Replace
+
+from leads import sets
+from leads.models import Contact, ContactSearch, Identity
+
+
+def index_contacts(contacts: Iterable[int]) -> None:
+    """Write the search words of these contacts anew: name, company, e-mails, phones and ids.
+
+    E-mails stand whole and in parts, so that both the address and the domain find the person.
+    """
+    ids = sorted(set(contacts))
+    if not ids:
+        return
+    names = (
+        Identity.objects.filter(contact=OuterRef("pk"))
+        .filter(~Q(kind=Identity.Kind.ANONYMOUS))
+        .order_by()
+        .values("contact")
+        .annotate(values=StringAgg("value", delimiter=" "))
+        .values("values")
+    )
+    words: Concat = Concat(
+        F("first_name"), Value(" "), F("last_name"), Value(" "), F("last_name"), F("first_name"), Value(" "),
+        F("job_title"), Value(" "), Coalesce(F("company__name"), Value("")), Value(" "), F("phone"), Value(" "),
+        Coalesce(Subquery(names), Value("")),
+        output_field=TextField(),
+    )  # fmt: skip
+    # The parser would keep "kim@hanbit.example" as one word; with blanks for its signs every part is one.
+    parts = words
+    for sign in "@.-+_/":
+        parts = Replace(parts, Value(sign), Value(" "))
+    documents = (
+        Contact.objects.filter(pk__any=ids)
+        .annotate(document=SearchVector(parts, config="simple"))
+        .values_list("pk", "document")
+    )
+    sets.insert_select(ContactSearch, ["contact", "document"], documents, update_on=["contact"])

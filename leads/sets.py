@@ -1,0 +1,274 @@
+"""Set statements that Django's ORM lacks, over querysets that it compiles. Nothing else writes SQL text.
+
+Names of tables and columns come from model fields, values travel as parameters.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import EmptyResultSet
+from django.db import OperationalError, connection, transaction
+from django.db.models import Field, JSONField, Lookup, Model, QuerySet
+from psycopg.errors import DeadlockDetected
+from psycopg.types.json import Jsonb
+
+Row = tuple[Any, ...]
+Result = TypeVar("Result")
+
+DEADLOCK_TRIES = 5
+
+
+class AnyOf(Lookup):  # type: ignore[type-arg]
+    """`field__any=[…]`: like `__in`, but the list is one parameter, however long it is."""
+
+    lookup_name = "any"
+
+    def get_prep_lookup(self) -> list[Any]:
+        return list(self.rhs)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Sequence[Any]]:
+        left, parameters = self.process_lhs(compiler, connection)
+        column_type = self.lhs.output_field.rel_db_type(connection)
+        return f"{left} = ANY(%s::{column_type}[])", [*parameters, self.rhs]
+
+
+Field.register_lookup(AnyOf)
+
+
+def allocate_ids(model: type[Model], count: int) -> list[int]:
+    """Take `count` new primary keys of `model`, so that rows that refer to each other can be written as sets."""
+    if not count:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+            [model._meta.db_table, _primary_key(model).column, count],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def copy_rows(model: type[Model], columns: Sequence[str], rows: Iterable[Row]) -> int:
+    """COPY rows into the table of `model`: the quickest insert, without conflict handling. Returns their number."""
+    fields = [_field(model, name) for name in columns]
+    jsonb = [index for index, field in enumerate(fields) if isinstance(field, JSONField)]
+    count = 0
+    with connection.cursor() as cursor:
+        statement = f"COPY {_table(model)} ({_columns(fields)}) FROM STDIN"
+        with cursor.copy(statement) as copy:
+            for row in rows:
+                if jsonb:
+                    cells = list(row)
+                    for index in jsonb:
+                        cells[index] = Jsonb(cells[index])
+                    copy.write_row(cells)
+                else:
+                    copy.write_row(row)
+                count += 1
+    return count
+
+
+def insert_rows(
+    model: type[Model],
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    ignore_conflicts: bool = False,
+    returning: Sequence[str] = (),
+) -> list[Row]:
+    """Insert rows in one statement; with `ignore_conflicts`, only the returned rows are new.
+
+    Callers that race each other sort `rows` by the unique key first, or they deadlock.
+    """
+    if not rows:
+        return []
+    fields = [_field(model, name) for name in columns]
+    source, parameters = _unnest(fields, rows)
+    statement = f"INSERT INTO {_table(model)} ({_columns(fields)}) SELECT * FROM {source}"
+    if ignore_conflicts:
+        statement += " ON CONFLICT DO NOTHING"
+    return _execute(statement + _returning(model, returning), parameters)
+
+
+def insert_select(
+    model: type[Model],
+    columns: Sequence[str],
+    queryset: QuerySet[Any, Any],
+    *,
+    ignore_conflicts: bool = False,
+    update_on: Sequence[str] = (),
+    returning: Sequence[str] = (),
+) -> list[Row]:
+    """INSERT … SELECT: the queryset's columns go, by position, into `columns`.
+
+    With `update_on` (a unique key) a known row takes the new values of the other columns, where they differ.
+    """
+    compiled = _compile(queryset)
+    if compiled is None:
+        return []
+    select, parameters = compiled
+    fields = [_field(model, name) for name in columns]
+    statement = f"INSERT INTO {_table(model)} ({_columns(fields)}) {select}"
+    if update_on:
+        key = [_field(model, name) for name in update_on]
+        rest = [field for field in fields if field not in key]
+        old = ", ".join(f"{_table(model)}.{_quote(field.column)}" for field in rest)
+        new = ", ".join(f"excluded.{_quote(field.column)}" for field in rest)
+        statement += (
+            f" ON CONFLICT ({_columns(key)}) DO UPDATE SET ({_columns(rest)}) = ROW({new})"
+            f" WHERE ({old}) IS DISTINCT FROM ({new})"
+        )
+    elif ignore_conflicts:
+        statement += " ON CONFLICT DO NOTHING"
+    return _execute(statement + _returning(model, returning), parameters)
+
+
+def update_rows(model: type[Model], columns: Sequence[str], rows: Sequence[Row]) -> int:
+    """Update rows by primary key, in one statement. `columns` names what follows the key in each row."""
+    if not rows:
+        return 0
+    fields = [_field(model, name) for name in columns]
+    source, parameters = _unnest([_primary_key(model), *fields], rows)
+    return _update(model, fields, source, parameters)
+
+
+def update_from(model: type[Model], columns: Sequence[str], queryset: QuerySet[Any, Any]) -> int:
+    """UPDATE … FROM: the queryset's first column is the primary key, the rest go into `columns` by position."""
+    compiled = _compile(queryset)
+    if compiled is None:
+        return 0
+    select, parameters = compiled
+    return _update(model, [_field(model, name) for name in columns], f"({select})", parameters)
+
+
+def delete_returning(queryset: QuerySet[Any, Any], column: str) -> list[Any]:
+    """Delete the rows of `queryset` and return one column of them.
+
+    The queryset may order, slice and lock (`select_for_update(skip_locked=True)`), which a claim needs.
+    """
+    compiled = _compile(queryset.values("pk"))
+    if compiled is None:
+        return []
+    select, parameters = compiled
+    model = queryset.model
+    # A materialised CTE: as an IN-subquery the planner may run a locking LIMIT more than once.
+    statement = (
+        f"WITH claimed AS MATERIALIZED ({select}) DELETE FROM {_table(model)} AS target USING claimed"
+        f" WHERE target.{_quote(_primary_key(model).column)} = claimed.{_quote(_primary_key(model).column)}"
+        f" RETURNING target.{_quote(_field(model, column).column)}"
+    )
+    return [row[0] for row in _execute(statement, parameters)]
+
+
+def lock_key_share(queryset: QuerySet[Any, Any]) -> list[Any]:
+    """Run a `values_list` queryset FOR KEY SHARE: its rows can change, but neither go nor be merged away."""
+    compiled = _compile(queryset)
+    if compiled is None:
+        return []
+    select, parameters = compiled
+    return _execute(f"{select} FOR KEY SHARE OF {_table(queryset.model)}", parameters)
+
+
+def run_once_at_a_time(name: str) -> "_AdvisoryLock":
+    """An advisory lock for a sweep; `with run_once_at_a_time("x") as mine:` is False while another holds it."""
+    return _AdvisoryLock(name)
+
+
+class _AdvisoryLock:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.mine = False
+
+    def __enter__(self) -> bool:
+        [(self.mine,)] = _execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [self.name])
+        return self.mine
+
+    def __exit__(self, *_: object) -> None:
+        if self.mine:
+            _execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [self.name])
+
+
+@contextmanager
+def local_setting(name: str, value: str) -> Iterator[None]:
+    """Set a PostgreSQL parameter for the rest of the current transaction."""
+    _execute("SELECT set_config(%s, %s, true)", [name, value])
+    yield
+
+
+def retry_deadlocks(work: Callable[[], Result]) -> Result:
+    """Run `work` in a transaction of its own, again when PostgreSQL chose it as a deadlock's victim."""
+    for attempt in range(1, DEADLOCK_TRIES + 1):
+        try:
+            with transaction.atomic():
+                return work()
+        except OperationalError as error:
+            if attempt == DEADLOCK_TRIES or not isinstance(error.__cause__, DeadlockDetected):
+                raise
+    raise AssertionError("unreachable")
+
+
+def _update(model: type[Model], fields: list[Any], source: str, parameters: Sequence[Any]) -> int:
+    names = [f"new_{index}" for index in range(len(fields))]
+    assignments = ", ".join(
+        f"{_quote(field.column)} = source.{name}" for field, name in zip(fields, names, strict=True)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {_table(model)} AS target SET {assignments} FROM {source}"  # noqa: S608
+            f" AS source(key, {', '.join(names)})"
+            f" WHERE target.{_quote(_primary_key(model).column)} = source.key",
+            parameters,
+        )
+        return int(cursor.rowcount)
+
+
+def _unnest(fields: Sequence[Any], rows: Sequence[Row]) -> tuple[str, list[Any]]:
+    """Rows as one array parameter per column."""
+    arrays: list[Any] = []
+    casts = []
+    for field, values in zip(fields, zip(*rows, strict=True), strict=True):
+        if isinstance(field, ArrayField):
+            raise TypeError(f"{field} is an array: unnest would flatten it")
+        arrays.append([None if value is None else Jsonb(value) for value in values] if isinstance(field, JSONField)
+                      else list(values))  # fmt: skip
+        casts.append(f"%s::{field.rel_db_type(connection)}[]")
+    return f"unnest({', '.join(casts)})", arrays
+
+
+def _compile(queryset: QuerySet[Any, Any]) -> tuple[str, Sequence[Any]] | None:
+    try:
+        sql, parameters = queryset.query.get_compiler(connection=connection).as_sql()
+    except EmptyResultSet:
+        return None
+    return sql, parameters
+
+
+def _execute(statement: str, parameters: Sequence[Any]) -> list[Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _returning(model: type[Model], names: Sequence[str]) -> str:
+    return f" RETURNING {_columns([_field(model, name) for name in names])}" if names else ""
+
+
+def _field(model: type[Model], name: str) -> Any:
+    return _primary_key(model) if name == "pk" else model._meta.get_field(name)
+
+
+def _primary_key(model: type[Model]) -> Any:
+    return model._meta.pk
+
+
+def _columns(fields: Sequence[Any]) -> str:
+    return ", ".join(_quote(field.column) for field in fields)
+
+
+def _table(model: type[Model]) -> str:
+    return _quote(model._meta.db_table)
+
+
+def _quote(name: str) -> str:
+    return str(connection.ops.quote_name(name))
