@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
 
@@ -10,6 +10,5 @@ class LeadmgrConfig(AppConfig):
         from leadmgr import checks  # noqa: F401 - registers the system checks
         from leadmgr.roles import add_roles
 
-        # Permissions exist only after the last app has been migrated, and this app is listed first: Django
-        # creates them in a post_migrate handler of its own, which `add_roles` calls upon.
-        post_migrate.connect(add_roles, sender=self)
+        # The signal is sent for apps with models only, so it is heard from the last of ours.
+        post_migrate.connect(add_roles, sender=apps.get_app_config("nurture"))

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from django.contrib.postgres.aggregates import StringAgg
 from django.contrib.postgres.search import SearchVector
-from django.db.models import F, OuterRef, Q, Subquery, TextField, Value
-from django.db.models.functions import Coalesce, Concat, Replace
+from django.db.models import F, Func, OuterRef, Q, Subquery, TextField, Value
+from django.db.models.functions import Coalesce, Concat
 
 from leads import sets
 from leads.models import Contact, ContactSearch, Identity
@@ -30,13 +30,12 @@ def index_contacts(contacts: Iterable[int]) -> None:
     words: Concat = Concat(
         F("first_name"), Value(" "), F("last_name"), Value(" "), F("last_name"), F("first_name"), Value(" "),
         F("job_title"), Value(" "), Coalesce(F("company__name"), Value("")), Value(" "), F("phone"), Value(" "),
-        Coalesce(Subquery(names), Value("")),
+        Coalesce(Subquery(names), Value(""), output_field=TextField()),
         output_field=TextField(),
     )  # fmt: skip
     # The parser would keep "kim@hanbit.example" as one word; with blanks for its signs every part is one.
-    parts = words
-    for sign in "@.-+_/":
-        parts = Replace(parts, Value(sign), Value(" "))
+    signs = "@.-+_/"
+    parts = Func(words, Value(signs), Value(" " * len(signs)), function="translate", output_field=TextField())
     documents = (
         Contact.objects.filter(pk__any=ids)
         .annotate(document=SearchVector(parts, config="simple"))
