@@ -7,6 +7,8 @@
 | CELERY_BROKER_URL | Redis or RabbitMQ | files in the data folder |
 | LEADMGR_SECRET_KEY | signs sessions and links | made once, kept in the data folder |
 | LEADMGR_BASE_URL | the address people type, such as https://leads.example.com | http://127.0.0.1:8000 |
+| LEADMGR_HOSTS | further host names it answers to, comma between | none |
+| LEADMGR_BROKER_PREFIX | put before each Redis key, for installations that share one Redis | none |
 | LEADMGR_TIME_ZONE | the company's time zone, in which a day begins and ends | UTC |
 | LEADMGR_LANGUAGE | language for people who chose none: en or ko | en |
 """
@@ -63,6 +65,8 @@ if _base.scheme not in ("http", "https") or not _base.hostname:
 
 DEBUG = False
 ALLOWED_HOSTS = [_base.hostname, "127.0.0.1", "localhost", "[::1]"]
+for _host in filter(None, os.environ.get("LEADMGR_HOSTS", "").split(",")):
+    ALLOWED_HOSTS.append(f"[{_host.strip()}]" if ":" in _host else _host.strip())
 CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"]
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -178,8 +182,11 @@ WHITENOISE_USE_FINDERS = True  # serves the files where they lie, so a laptop ne
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 2}
+if os.environ.get("LEADMGR_BROKER_PREFIX"):
+    CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] = os.environ["LEADMGR_BROKER_PREFIX"]
 if not CELERY_BROKER_URL:
     CELERY_BROKER_URL = "filesystem://"
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # it would poll one more queue, and nobody asks
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(DATA_DIR / "broker" / "queue"),
         "data_folder_out": str(DATA_DIR / "broker" / "queue"),

@@ -7,8 +7,11 @@ the server. The kernel drops the lock of a killed process, so the count of users
 import atexit
 import fcntl
 import os
+import shutil
 import subprocess
+import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -29,6 +32,7 @@ DATABASE = "leadmgr"
 PROGRAMS = POSTGRES_VERSIONS[18]
 SYSTEM_USER = "leadmgr-postgres"  # PostgreSQL refuses to run as root, so root lends it this user
 START_SECONDS = 60  # crash recovery after a SIGKILL replays the log first
+ORPHAN_SECONDS = 5  # a backend notices the death of its server between two statements
 
 CONFIGURATION = {
     "listen_addresses": "",  # the socket in the data folder is the only door
@@ -57,57 +61,67 @@ class EmbeddedServerError(RuntimeError):
 def ensure_running(data_dir: Path) -> Path:
     """Start the server unless it runs, and keep a lease on it until this process ends.
 
-    Returns the folder of its socket. Raises `EmbeddedServerError` with the end of the server's log.
+    Asked again after the server crashed, it starts it again. Returns the folder of its socket. Raises
+    `EmbeddedServerError` with the end of the server's log.
     """
-    known = _socket_folders.get(data_dir)
-    if known and known[0] == os.getpid():
-        return known[1]
+    cluster = data_dir / "postgres"
+    owner, socket_folder = _socket_folders.get(data_dir, (None, Path()))
+    first_time = owner != os.getpid()
+    if not first_time and is_running(data_dir):
+        return socket_folder
     data_dir.mkdir(parents=True, exist_ok=True)
     _take_lease(data_dir)
-    cluster = data_dir / "postgres"
     with _exclusive(data_dir / "postgres.start"):
         if not (cluster / "PG_VERSION").exists():
             _create(cluster)
-        socket_folder = _running_socket_folder(cluster)
-        if socket_folder is None:
-            socket_folder = _start(cluster)
+        socket_folder = _start(cluster)
+        if first_time:
             _ensure_database(socket_folder)
     _socket_folders[data_dir] = (os.getpid(), socket_folder)
     return socket_folder
+
+
+def is_running(data_dir: Path) -> bool:
+    """Whether the server accepts connections; cheap, and takes no lease."""
+    postmaster = _postmaster(data_dir / "postgres")
+    return postmaster is not None and postmaster.ready
 
 
 def stop(data_dir: Path) -> None:
     """Stop the server if it runs; open connections are ended, nothing committed is lost."""
     cluster = data_dir / "postgres"
     with _exclusive(data_dir / "postgres.start"):
-        if _running_socket_folder(cluster):
+        if _postmaster(cluster):
             _run("pg_ctl", "stop", "-D", str(cluster), "-m", "fast", "-w", "-t", str(START_SECONDS))
     _socket_folders.pop(data_dir, None)
 
 
+def leave(data_dir: Path) -> bool:
+    """Give up this process's lease; True when it was the last one, so that the server was stopped."""
+    owner, lease = _leases.get(data_dir, (None, None))
+    if owner != os.getpid() or lease is None:  # a forked child shares its parent's lease
+        return False
+    del _leases[data_dir]
+    _socket_folders.pop(data_dir, None)
+    try:
+        fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False  # somebody else still uses the server
+    else:
+        stop(data_dir)
+        return True
+    finally:
+        lease.close()
+
+
 def _take_lease(data_dir: Path) -> None:
-    held = _leases.get(data_dir)
-    if held and held[0] == os.getpid():
+    owner, _ = _leases.get(data_dir, (None, None))
+    if owner == os.getpid():
         return
     lease = (data_dir / "postgres.lease").open("a")
     fcntl.flock(lease, fcntl.LOCK_SH)
     _leases[data_dir] = (os.getpid(), lease)
-    atexit.register(_leave, data_dir)
-
-
-def _leave(data_dir: Path) -> None:
-    owner, lease = _leases.get(data_dir, (None, None))
-    if owner != os.getpid() or lease is None:  # a forked child shares its parent's lease
-        return
-    del _leases[data_dir]
-    try:
-        fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return  # somebody else still uses the server
-    else:
-        stop(data_dir)
-    finally:
-        lease.close()
+    atexit.register(leave, data_dir)
 
 
 class _exclusive:  # noqa: N801 - reads as a verb: with _exclusive(path)
@@ -124,20 +138,31 @@ class _exclusive:  # noqa: N801 - reads as a verb: with _exclusive(path)
 
 
 def _create(cluster: Path) -> None:
-    cluster.mkdir(mode=0o700, exist_ok=True)
-    if os.geteuid() == 0:
-        owner = ensure_user_exists(SYSTEM_USER)
-        os.chown(cluster, owner.pw_uid, owner.pw_gid)
-        for folder in (cluster, PROGRAMS):
-            _let_others_pass(folder)
-        ensure_folder_permissions(PROGRAMS.parent, 0o055)
+    """Make the cluster beside its place and move it there whole, so that a killed attempt leaves no half."""
+    draft = cluster.with_name("postgres.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    _lend(draft)
     # The locale is PostgreSQL's own, so that sorting does not depend on who started the server.
     locale = ["--locale-provider=builtin", "--locale=C.UTF-8", "--encoding=UTF8"]
     options = [f"--set={name}={value}" for name, value in CONFIGURATION.items()]
     try:
-        _run("initdb", "--auth=trust", "-U", "postgres", *locale, *options, "-D", str(cluster))
+        _run("initdb", "--auth=trust", "-U", "postgres", *locale, *options, "-D", str(draft))
     except subprocess.CalledProcessError as error:
         raise EmbeddedServerError(f"The database in {cluster} could not be made:\n{error.stderr}") from error
+    draft.rename(cluster)
+
+
+def _lend(folder: Path) -> None:
+    """Where root runs us, give the folder to the server's user and let it reach the programs."""
+    if os.geteuid() != 0:
+        return
+    owner = ensure_user_exists(SYSTEM_USER)
+    os.chown(folder, owner.pw_uid, owner.pw_gid)
+    _let_others_pass(folder)
+    _let_others_pass(PROGRAMS)
+    if (PROGRAMS / "postgres").stat().st_mode & 0o005 != 0o005:
+        ensure_folder_permissions(PROGRAMS.parent, 0o055)
 
 
 def _let_others_pass(folder: Path) -> None:
@@ -149,10 +174,17 @@ def _let_others_pass(folder: Path) -> None:
 
 
 def _start(cluster: Path) -> Path:
+    """The socket folder of the ready server; it is started unless it runs already."""
+    postmaster = _settled(cluster)
+    if postmaster:
+        return postmaster.socket_folder
+    _clear_crash(cluster)
     socket_folder = Path(find_suitable_socket_dir(cluster, Path("/tmp")))  # noqa: S108 - only for long paths
-    if os.geteuid() == 0 and socket_folder != cluster:
-        owner = ensure_user_exists(SYSTEM_USER)
-        os.chown(socket_folder, owner.pw_uid, owner.pw_gid)
+    if socket_folder != cluster:
+        _lend(socket_folder)
+        socket_folder.chmod(0o700)  # the server trusts whoever reaches its socket
+    else:
+        _lend(cluster)
     log = cluster / "server.log"
     try:
         _run(
@@ -160,29 +192,81 @@ def _start(cluster: Path) -> Path:
             "-o", f"-k {socket_folder}",
         )  # fmt: skip
     except subprocess.CalledProcessError as error:
-        tail = log.read_text(errors="replace")[-2000:] if log.exists() else error.stderr
+        tail = log.read_text(errors="replace")[-2000:] if log.exists() else str(error)
         raise EmbeddedServerError(f"The embedded PostgreSQL in {cluster} did not start:\n{tail}") from error
     return socket_folder
 
 
+def _settled(cluster: Path) -> "_Postmaster | None":
+    """The ready server, or None when there is none; a start or stop of a killed process is waited for."""
+    give_up_at = time.monotonic() + START_SECONDS
+    while (postmaster := _postmaster(cluster)) and not postmaster.ready:
+        if time.monotonic() > give_up_at:
+            raise EmbeddedServerError(
+                f"The embedded PostgreSQL in {cluster} (process {postmaster.pid}) neither starts nor stops."
+            )
+        time.sleep(0.02)  # it tells of its state only in a file
+    return postmaster
+
+
+def _clear_crash(cluster: Path) -> None:
+    """After a SIGKILL of the server: wait for its backends, which hold its memory, and end the stubborn.
+
+    Its pid file goes too, because the dead process can stay a zombie where nobody reaps it, and PostgreSQL
+    takes a zombie for a running server.
+    """
+    pid_file = cluster / "postmaster.pid"
+    if not pid_file.exists():
+        return
+    orphans = [process for process in psutil.process_iter() if _serves(process, cluster)]
+    _, stubborn = psutil.wait_procs(orphans, timeout=ORPHAN_SECONDS)
+    for process in stubborn:
+        process.kill()
+    psutil.wait_procs(stubborn, timeout=ORPHAN_SECONDS)
+    pid_file.unlink(missing_ok=True)
+
+
 def _ensure_database(socket_folder: Path) -> None:
-    with psycopg.connect(host=str(socket_folder), user="postgres", dbname="postgres", autocommit=True) as server:
+    with psycopg.connect(
+        host=str(socket_folder), user="postgres", dbname="postgres", autocommit=True
+    ) as server:
         known = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
         if not known:
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 
-def _running_socket_folder(cluster: Path) -> Path | None:
-    """The socket folder of the cluster's running, ready server; None after a crash or a stop."""
+@dataclass(frozen=True)
+class _Postmaster:
+    """A living server process and what it says of itself."""
+
+    pid: int
+    socket_folder: Path
+    ready: bool
+
+
+def _postmaster(cluster: Path) -> _Postmaster | None:
+    """The cluster's living server; None after a crash or a stop."""
     try:
         lines = (cluster / "postmaster.pid").read_text().splitlines()
         process = psutil.Process(int(lines[0]))
-        alive = "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE
-        if alive and lines[7].strip() == "ready":
-            return Path(lines[4])
-    except (FileNotFoundError, IndexError, psutil.NoSuchProcess):
+    except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
         return None
-    return None
+    if not _serves(process, cluster):
+        return None
+    ready = len(lines) > 7 and lines[7].strip() == "ready"
+    return _Postmaster(process.pid, Path(lines[4]) if len(lines) > 4 else cluster, ready)
+
+
+def _serves(process: psutil.Process, cluster: Path) -> bool:
+    """Whether a process is a living PostgreSQL of this cluster: another may have got its number since."""
+    try:
+        return (
+            process.name().startswith("postgres")
+            and process.status() != psutil.STATUS_ZOMBIE
+            and Path(process.cwd()) == cluster.resolve()
+        )
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
 
 
 def _run(program: str, *arguments: str) -> None:
