@@ -1,1 +1,44 @@
-urlpatterns: list[object] = []
+"""The addresses of the REST API, its token, its schema and its documentation."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.authtoken.views import ObtainAuthToken
+from rest_framework.routers import DefaultRouter
+from rest_framework.throttling import AnonRateThrottle
+
+from leads.api import views as leads_api
+from scoring import api as scoring_api
+
+
+class TokenTries(AnonRateThrottle):
+    """Slows the guessing of passwords."""
+
+    rate = "10/min"
+
+
+class TokenView(ObtainAuthToken):
+    """Your token, for your user name and password; send it as `Authorization: Token …`."""
+
+    throttle_classes = [TokenTries]
+
+
+router = DefaultRouter()
+router.register("contacts", leads_api.ContactViewSet)
+router.register("companies", leads_api.CompanyViewSet)
+router.register("interactions", leads_api.InteractionViewSet)
+router.register("stages", leads_api.StageChangeViewSet)
+router.register("scores", scoring_api.ScoreViewSet)
+router.register("kinds", leads_api.KindViewSet)
+router.register("sources", leads_api.SourceViewSet)
+router.register("campaigns", leads_api.CampaignViewSet)
+router.register("segments", leads_api.SegmentViewSet)
+
+urlpatterns = [
+    path("api/", include(router.urls)),
+    path(
+        "api/contacts/<int:contact>/score/", scoring_api.ContactScoreView.as_view(), name="contact-score-api"
+    ),
+    path("api/token/", TokenView.as_view(), name="api-token"),
+    path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+]

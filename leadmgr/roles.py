@@ -17,7 +17,7 @@ CONFIGURATION = (
 )  # fmt: skip
 RECORDS = (
     "leads.company", "leads.consent", "leads.contact", "leads.hold", "leads.identity", "leads.interaction",
-    "leads.stagechange", "nurture.enrolment", "scoring.score", "scoring.scorechange",
+    "leads.stagechange", "nurture.enrolment", "scoring.rescore", "scoring.score", "scoring.scorechange",
 )  # fmt: skip
 
 

@@ -21,9 +21,12 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dj_database_url
+import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
+
+django_stubs_ext.monkeypatch()  # lets Django's generic classes be written as ModelForm[Contact] at run time too
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("LEADMGR_DATA_DIR") or BASE_DIR / ".data").expanduser().resolve()

@@ -1,9 +1,79 @@
-"""What every page of the product's own shell needs: the rail, by permission."""
+"""What every page of the product's own shell needs: the rail by permission, the person's initials."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from leads.models import User
+
+
+@dataclass(frozen=True)
+class Destination:
+    """One line of the rail. `pages` begin the names of the URLs that it stands for."""
+
+    name: Promise
+    icon: str
+    url_name: str
+    pages: str
+    permission: str = ""
+    """blank: for staff"""
+
+
+RAIL = (
+    Destination(_("Contacts"), "person", "contact-list", "contact-", "leads.view_contact"),
+    Destination(_("Companies"), "company", "company-list", "company-", "leads.view_company"),
+    Destination(_("Admin"), "gear", "admin:index", "admin:"),
+)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    return {}
+    user = getattr(request, "user", None)
+    if not isinstance(user, User) or not user.is_authenticated:
+        return {}
+    here = request.resolver_match.view_name if request.resolver_match else ""
+    return {
+        "rail": [
+            {
+                "name": destination.name,
+                "icon": destination.icon,
+                "url": reverse(destination.url_name),
+                "here": here.startswith(destination.pages),
+            }
+            for destination in _open_to(user)
+        ],
+        "initials": initials(user),
+        "time_zone": user.time_zone or settings.TIME_ZONE,
+        "htmx_settings": HTMX_SETTINGS,
+    }
+
+
+def initials(user: User) -> str:
+    """One or two letters for the round badge; of a Korean name the given name's, as is usual."""
+    first, last = user.first_name.strip(), user.last_name.strip()
+    if first and "가" <= first[0] <= "힣":
+        return first[:2]
+    return (first[:1] + last[:1] or user.get_username()[:2]).upper()
+
+
+# No history in the browser's storage (it would keep people's data after the log-out) and no styles or code
+# made at run time, so that a strict content security policy can hold.
+HTMX_SETTINGS = {
+    "historyCacheSize": 0,
+    "refreshOnHistoryMiss": True,
+    "includeIndicatorStyles": False,
+    "allowEval": False,
+    "selfRequestsOnly": True,
+    "scrollBehavior": "auto",
+}
+
+
+def _open_to(user: User) -> Iterable[Destination]:
+    for destination in RAIL:
+        if user.has_perm(destination.permission) if destination.permission else user.is_staff:
+            yield destination

@@ -91,6 +91,18 @@ def insert_rows(
     return _execute(statement + _returning(model, returning), parameters)
 
 
+def upsert_rows(model: type[Model], columns: Sequence[str], rows: Sequence[Row], *, key: Sequence[str]) -> None:
+    """Insert rows in one statement; those whose unique `key` is known take the new values of the other columns."""
+    if not rows:
+        return
+    fields = [_field(model, name) for name in columns]
+    source, parameters = _unnest(fields, rows)
+    _execute(
+        f"INSERT INTO {_table(model)} ({_columns(fields)}) SELECT * FROM {source}" + _do_update(model, fields, key),
+        parameters,
+    )
+
+
 def insert_select(
     model: type[Model],
     columns: Sequence[str],
@@ -111,35 +123,35 @@ def insert_select(
     fields = [_field(model, name) for name in columns]
     statement = f"INSERT INTO {_table(model)} ({_columns(fields)}) {select}"
     if update_on:
-        key = [_field(model, name) for name in update_on]
-        rest = [field for field in fields if field not in key]
-        old = ", ".join(f"{_table(model)}.{_quote(field.column)}" for field in rest)
-        new = ", ".join(f"excluded.{_quote(field.column)}" for field in rest)
-        statement += (
-            f" ON CONFLICT ({_columns(key)}) DO UPDATE SET ({_columns(rest)}) = ROW({new})"
-            f" WHERE ({old}) IS DISTINCT FROM ({new})"
-        )
+        statement += _do_update(model, fields, update_on)
     elif ignore_conflicts:
         statement += " ON CONFLICT DO NOTHING"
     return _execute(statement + _returning(model, returning), parameters)
 
 
-def update_rows(model: type[Model], columns: Sequence[str], rows: Sequence[Row]) -> int:
-    """Update rows by primary key, in one statement. `columns` names what follows the key in each row."""
+def update_rows(
+    model: type[Model], columns: Sequence[str], rows: Sequence[Row], *, unless_changed: Sequence[str] = ()
+) -> list[Any]:
+    """Update rows by primary key, in one statement; returns the keys of those that were there.
+
+    Each row is the key, the new values of `columns`, then the values that the columns of `unless_changed` had when
+    they were read: a row in which one of these differs now was written by somebody else and is left alone.
+    """
     if not rows:
-        return 0
+        return []
     fields = [_field(model, name) for name in columns]
-    source, parameters = _unnest([_primary_key(model), *fields], rows)
-    return _update(model, fields, source, parameters)
+    guards = [_field(model, name) for name in unless_changed]
+    source, parameters = _unnest([_primary_key(model), *fields, *guards], rows)
+    return _update(model, fields, guards, source, parameters)
 
 
-def update_from(model: type[Model], columns: Sequence[str], queryset: QuerySet[Any, Any]) -> int:
+def update_from(model: type[Model], columns: Sequence[str], queryset: QuerySet[Any, Any]) -> list[Any]:
     """UPDATE … FROM: the queryset's first column is the primary key, the rest go into `columns` by position."""
     compiled = _compile(queryset)
     if compiled is None:
-        return 0
+        return []
     select, parameters = compiled
-    return _update(model, [_field(model, name) for name in columns], f"({select})", parameters)
+    return _update(model, [_field(model, name) for name in columns], [], f"({select})", parameters)
 
 
 def delete_returning(queryset: QuerySet[Any, Any], column: str) -> list[Any]:
@@ -208,19 +220,33 @@ def retry_deadlocks(work: Callable[[], Result]) -> Result:
     raise AssertionError("unreachable")
 
 
-def _update(model: type[Model], fields: list[Any], source: str, parameters: Sequence[Any]) -> int:
-    names = [f"new_{index}" for index in range(len(fields))]
-    assignments = ", ".join(
-        f"{_quote(field.column)} = source.{name}" for field, name in zip(fields, names, strict=True)
+def _do_update(model: type[Model], fields: Sequence[Any], key_names: Sequence[str]) -> str:
+    key = [_field(model, name) for name in key_names]
+    rest = [field for field in fields if field not in key]
+    old = ", ".join(f"{_table(model)}.{_quote(field.column)}" for field in rest)
+    new = ", ".join(f"excluded.{_quote(field.column)}" for field in rest)
+    return (
+        f" ON CONFLICT ({_columns(key)}) DO UPDATE SET ({_columns(rest)}) = ROW({new})"
+        f" WHERE ({old}) IS DISTINCT FROM ({new})"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {_table(model)} AS target SET {assignments} FROM {source}"  # noqa: S608
-            f" AS source(key, {', '.join(names)})"
-            f" WHERE target.{_quote(_primary_key(model).column)} = source.key",
-            parameters,
-        )
-        return int(cursor.rowcount)
+
+
+def _update(
+    model: type[Model], fields: list[Any], guards: list[Any], source: str, parameters: Sequence[Any]
+) -> list[Any]:
+    new = [f"new_{index}" for index in range(len(fields))]
+    old = [f"old_{index}" for index in range(len(guards))]
+    key = f"target.{_quote(_primary_key(model).column)}"
+    assignments = ", ".join(f"{_quote(field.column)} = source.{name}" for field, name in zip(fields, new, strict=True))
+    unchanged = "".join(
+        f" AND target.{_quote(field.column)} IS NOT DISTINCT FROM source.{name}"
+        for field, name in zip(guards, old, strict=True)
+    )
+    statement = (
+        f"UPDATE {_table(model)} AS target SET {assignments} FROM {source}"  # noqa: S608
+        f" AS source({', '.join(['key', *new, *old])}) WHERE {key} = source.key{unchanged} RETURNING {key}"
+    )
+    return [row[0] for row in _execute(statement, parameters)]
 
 
 def _unnest(fields: Sequence[Any], rows: Sequence[Row]) -> tuple[str, list[Any]]:

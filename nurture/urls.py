@@ -1,1 +1,9 @@
-urlpatterns: list[object] = []
+"""The addresses of nurture's own pages."""
+
+from django.urls import path
+
+from nurture.views import contact_workflows
+
+urlpatterns = [
+    path("contacts/<int:contact_id>/workflows/", contact_workflows, name="contact-workflows"),
+]

@@ -242,3 +242,30 @@ class ScoreChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.before} → {self.after}"
+
+
+class Rescore(models.Model):
+    """One pass over the whole base: what it was for and how far it came, so that a killed one goes on."""
+
+    class Cause(models.TextChoices):
+        DAY = "day", _("A new day")
+        SHEET = "sheet", _("The sheets changed")
+        ORDER = "order", _("Ordered by hand")
+
+    as_of = models.DateField(_("as of"))
+    fingerprint = models.CharField(max_length=64, help_text=_("Of the sheets and thresholds it applied."))
+    cause = models.CharField(_("cause"), max_length=5, choices=Cause)
+    position = models.BigIntegerField(_("done up to contact"), default=0)
+    last = models.BigIntegerField(_("last contact"), default=0)
+    scored = models.PositiveBigIntegerField(_("scored"), default=0)
+    changed = models.PositiveBigIntegerField(_("changed"), default=0)
+    started_at = models.DateTimeField(_("started"), default=timezone.now)
+    finished_at = models.DateTimeField(_("finished"), null=True)
+
+    class Meta:
+        verbose_name = _("rescore")
+        verbose_name_plural = _("rescores")
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.as_of}: {self.position}/{self.last}"

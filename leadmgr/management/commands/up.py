@@ -178,7 +178,8 @@ class Command(BaseCommand):
     ) -> None:
         self.clear_broker()
         beat_folder = settings.DATA_DIR / "beat"
-        beat_folder.mkdir(exist_ok=True)
+        for folder in (beat_folder, settings.STATIC_ROOT):
+            folder.mkdir(parents=True, exist_ok=True)
         keeper = supervisor.Supervisor(
             programs=[
                 supervisor.web_program(listening.address, listening.port),

@@ -1,0 +1,35 @@
+"""The path of the data: every sweep, in the order in which one leaves work for the next.
+
+`manage.py run_path` runs them once; the beat schedule of `leadmgr/celery.py` repeats the same list.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from leads.ingest import forget_messages
+from nurture.enrolment import enrol_moved
+from scoring.rescore import rescore_if_due
+from scoring.touches import score_touched
+
+
+@dataclass(frozen=True)
+class Sweep:
+    name: str
+    run: Callable[[], Any]
+    task: str
+    every_seconds: float
+
+
+PATH = (
+    Sweep("score touched contacts", score_touched, "scoring.score_touched", 1),
+    Sweep("score everybody when the day or the sheets changed", rescore_if_due, "scoring.long_rescore", 30),
+    Sweep("enrol contacts whose stage changed", enrol_moved, "nurture.enrol_moved", 1),
+    Sweep("forget message ids past their retention", forget_messages, "leads.long_forget_messages", 3600),
+)
+
+
+def run_path() -> None:
+    """Run every sweep once, in order, without Celery."""
+    for sweep in PATH:
+        sweep.run()
