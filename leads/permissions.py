@@ -2,6 +2,10 @@
 
 from rest_framework.permissions import DjangoModelPermissions
 
+VIEW = ["%(app_label)s.view_%(model_name)s"]
+
 
 class ModelPermissions(DjangoModelPermissions):
-    perms_map = {**DjangoModelPermissions.perms_map, "GET": ["%(app_label)s.view_%(model_name)s"]}
+    """Like DRF's, but reading needs the view permission; HEAD and OPTIONS tell nearly as much as GET."""
+
+    perms_map = {**DjangoModelPermissions.perms_map, "GET": VIEW, "HEAD": VIEW, "OPTIONS": VIEW}
