@@ -1,5 +1,6 @@
 """What every page of the product's own shell needs: the rail by permission, the person's initials."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         ],
         "initials": initials(user),
         "time_zone": user.time_zone or settings.TIME_ZONE,
-        "htmx_settings": HTMX_SETTINGS,
+        "htmx_settings": json.dumps(HTMX_SETTINGS),
     }
 
 

@@ -1,0 +1,112 @@
+"""The contact page, and what can be done on it."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from leads.bell import ring
+from leads.models import Attribute, Contact, Touch, User
+from leads.registry import registry
+from leads.search import index_contacts
+
+from .access import PageRequest, contact_page
+from .forms import ContactForm
+from .timeline import read_timeline
+
+IDENTITIES_SHOWN = 20  # a visitor who clears cookies has hundreds of browser ids
+STAGES_SHOWN = 10
+
+
+@contact_page()
+def contact_detail(request: PageRequest, contact: Contact) -> HttpResponse:
+    timeline = read_timeline(contact, request.GET.get("before", ""))
+    if request.htmx and "before" in request.GET:
+        return render(request, "leads/timeline/page.html", {"contact": contact, "timeline": timeline})
+    identities = list(contact.identities.order_by("kind", "-created_at")[: IDENTITIES_SHOWN + 1])
+    context: dict[str, Any] = {
+        "contact": contact,
+        "timeline": timeline,
+        "panels": [
+            {"title": panel.title, "url": reverse(panel.url_name, args=[contact.pk]), "name": panel.url_name}
+            for panel in registry.contact_panels
+        ],
+        "attributes": _attributes(contact),
+        "consents": contact.consents.order_by("purpose", "channel", "-at").distinct("purpose", "channel"),
+        "identities": identities[:IDENTITIES_SHOWN],
+        "more_identities": len(identities) > IDENTITIES_SHOWN,
+        "hold": contact.holds.filter(released_at=None).select_related("by").first(),
+        "stage_changes": contact.stage_changes.select_related("by").order_by("-at", "-pk")[:STAGES_SHOWN],
+        "places": [place for place in (contact.city, contact.region, contact.country) if place],
+        "now_there": _time_there(contact),
+    }
+    return render(request, "leads/contact_detail.html", context)
+
+
+@contact_page("leads.change_contact")
+def contact_edit(request: PageRequest, contact: Contact) -> HttpResponse:
+    form = ContactForm(request.POST or None, instance=contact)
+    if request.method == "POST" and form.is_valid():
+        if form.changed_data:
+            _change(contact, {name: form.cleaned_data[name] for name in form.changed_data})
+        messages.success(request, _("Saved."))
+        return redirect("contact-detail", contact.pk)
+    return render(request, "leads/contact_edit.html", {"contact": contact, "form": form})
+
+
+@require_POST
+@contact_page("leads.change_contact")
+def contact_owner(request: PageRequest, contact: Contact) -> HttpResponse:
+    """Take the contact, or give it back to the queue."""
+    owners: dict[str, User | None] = {"me": request.user, "nobody": None}
+    owner = request.POST.get("owner", "")
+    if owner not in owners:
+        return HttpResponseBadRequest(_("An owner is “me” or “nobody”."))
+    _change(contact, {"owner": owners[owner]})
+    if owner == "me":
+        messages.success(request, _("%(name)s is yours now.") % {"name": contact.name})
+    else:
+        messages.success(request, _("%(name)s belongs to nobody now; your colleagues can take it.") % {
+            "name": contact.name
+        })  # fmt: skip
+    return redirect("contact-detail", contact.pk)
+
+
+def _change(contact: Contact, values: dict[str, Any]) -> None:
+    """Write these columns and nothing else, so that two people may edit at once; the score follows."""
+    with transaction.atomic():
+        locked = Contact.objects.select_for_update(no_key=True).get(pk=contact.pk)
+        for name, value in values.items():
+            setattr(locked, name, value)
+        locked.updated_at = timezone.now()
+        locked.save(update_fields=[*values, "updated_at"])
+        index_contacts([contact.pk])
+        Touch.objects.create(contact=locked)
+        ring("touched")
+
+
+def _attributes(contact: Contact) -> list[tuple[str, Any]]:
+    """The filled attributes by their label; what was never declared goes by its key."""
+    filled = {key: value for key, value in contact.attributes.items() if value not in (None, "")}
+    if not filled:
+        return []
+    declared = {attribute.key: str(attribute) for attribute in Attribute.objects.filter(key__in=filled)}
+    return sorted(
+        ((declared.get(key, key), value) for key, value in filled.items()), key=lambda pair: pair[0].lower()
+    )
+
+
+def _time_there(contact: Contact) -> datetime | None:
+    """The clock where the contact is, if its zone is known and a real one."""
+    try:
+        return timezone.now().astimezone(ZoneInfo(contact.time_zone)) if contact.time_zone else None
+    except (OSError, ValueError):  # a zone that came in by an event is not checked
+        return None

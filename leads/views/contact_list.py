@@ -1,0 +1,197 @@
+"""The contact list: search, filters, order and paging, all of them in the address."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from django.db.models import F, QuerySet
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django_htmx.http import push_url, replace_url
+
+from leads.models import Contact, Outcome, Source, Stage, User
+
+from .access import PageRequest, allowed
+
+ROWS = 80
+COUNTED_AT_MOST = 1000  # counting a million rows takes longer than reading the first page of them
+
+ORDERS: dict[str, tuple[Promise, tuple[str, ...]]] = {
+    # Only orders that an index serves.
+    "": (_("Highest score first"), ("-score", "-id")),
+    "lowest": (_("Lowest score first"), ("score", "id")),
+    "newest": (_("Newest first"), ("-id",)),
+}
+OWNERS: dict[str, Promise] = {"": _("Any owner"), "mine": _("Mine"), "nobody": _("Nobody's yet")}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the address asks for; anything it says that makes no sense is left out."""
+
+    q: str = ""
+    stage: str = ""
+    owner: str = ""
+    source: str = ""
+    outcome: str = ""
+    sort: str = ""
+
+    @classmethod
+    def read(cls, query: QueryDict) -> "Filters":
+        source = query.get("source", "")
+        outcomes = {*Outcome.values, "open"}
+        return cls(
+            q=query.get("q", "").replace("\0", "").strip()[:200],
+            stage=_one_of(query.get("stage"), Stage.values),
+            owner=_one_of(query.get("owner"), OWNERS),
+            source=source if source.isascii() and source.isdigit() and len(source) < 10 else "",
+            outcome=_one_of(query.get("outcome"), outcomes),
+            sort=_one_of(query.get("sort"), ORDERS),
+        )
+
+    def query(self, **changes: str) -> str:
+        """The address's query with some of them changed: `?stage=sql&sort=newest`."""
+        pairs = vars(replace(self, **changes))
+        return "?" + urlencode({name: value for name, value in pairs.items() if value})
+
+    @property
+    def narrow(self) -> bool:
+        """Whether they leave anybody out."""
+        return any((self.q, self.stage, self.owner, self.source, self.outcome))
+
+    def apply(self, contacts: "QuerySet[Contact]", user: User) -> "QuerySet[Contact]":
+        if self.q:
+            contacts = contacts & Contact.objects.search(self.q)
+        if self.stage:
+            contacts = contacts.filter(stage=self.stage)
+        if self.owner:
+            contacts = contacts.filter(owner=user if self.owner == "mine" else None)
+        if self.source:
+            contacts = contacts.filter(source=int(self.source))
+        if self.outcome:
+            contacts = contacts.filter(outcome="" if self.outcome == "open" else self.outcome)
+        return contacts
+
+
+class ContactPage:
+    """One page of the contacts that `filters` choose, by keyset: the thousandth is as quick as the first."""
+
+    def __init__(self, user: User, filters: Filters, *, after: str = "", before: str = "") -> None:
+        self.filters = filters
+        self.keys = ORDERS[filters.sort][1]
+        self.visible = Contact.objects.known().visible_to(user)
+        self.chosen = filters.apply(self.visible, user)
+        self.after, self.before = self._place(after), self._place(before)
+        self.more = False  # known once `rows` are read
+
+    @cached_property
+    def rows(self) -> list[Contact]:
+        contacts = self.chosen.select_related("company", "owner", "source").only(
+            "first_name", "last_name", "email", "phone", "job_title", "stage", "score", "outcome",
+            "last_active_at", "company__name", "owner__first_name", "owner__last_name", "owner__username",
+            "source__name",
+        )  # fmt: skip
+        place = self.before or self.after
+        backwards = bool(self.before)
+        descending = self.keys[0].startswith("-") is not backwards
+        if place:
+            columns = Tuple(*(F(key.lstrip("-")) for key in self.keys))
+            contacts = contacts.filter((TupleLessThan if descending else TupleGreaterThan)(columns, place))
+        sign = "-" if descending else ""
+        contacts = contacts.order_by(*(sign + key.lstrip("-") for key in self.keys))
+        found = list(contacts[: ROWS + 1])
+        self.more = len(found) > ROWS
+        found = found[:ROWS]
+        return found[::-1] if backwards else found
+
+    @property
+    def next(self) -> str:
+        """The query of the page after this one, blank on the last."""
+        if self.rows and (self.more or self.before):
+            return self._link("after", self.rows[-1])
+        return ""
+
+    @property
+    def previous(self) -> str:
+        if self.rows and (self.after or (self.before and self.more)):
+            return self._link("before", self.rows[0])
+        return ""
+
+    @cached_property
+    def count(self) -> int:
+        """How many there are, or one more than `COUNTED_AT_MOST`."""
+        first_page = not (self.after or self.before)
+        rows = self.rows
+        if first_page and not self.more:
+            return len(rows)
+        return self.chosen.order_by()[: COUNTED_AT_MOST + 1].count()
+
+    @property
+    def shown_count(self) -> int:
+        return min(self.count, COUNTED_AT_MOST)
+
+    @property
+    def capped(self) -> bool:
+        return self.count > COUNTED_AT_MOST
+
+    @property
+    def nobody_at_all(self) -> bool:
+        """No rows, and not because of the filters: this person can see no contact yet."""
+        return not self.rows and not (self.filters.narrow and self.visible.exists())
+
+    def _place(self, text: str) -> tuple[int, ...]:
+        """The keys of the row that the page continues from, as the address gives them."""
+        parts = text.split(",")
+        if len(parts) != len(self.keys) or not all(
+            part.removeprefix("-").isascii() and part.removeprefix("-").isdigit() and len(part) < 19
+            for part in parts
+        ):
+            return ()
+        return tuple(int(part) for part in parts)
+
+    def _link(self, name: str, contact: Contact) -> str:
+        place = ",".join(str(getattr(contact, key.lstrip("-"))) for key in self.keys)
+        query = self.filters.query()
+        return query + ("&" if len(query) > 1 else "") + urlencode({name: place}, safe=",")
+
+
+@allowed("leads.view_contact")
+def contact_list(request: PageRequest) -> HttpResponse:
+    filters = Filters.read(request.GET)
+    page = ContactPage(
+        request.user, filters, after=request.GET.get("after", ""), before=request.GET.get("before", "")
+    )
+    context: dict[str, Any] = {
+        "filters": filters,
+        "page": page,
+        "stages": [("", _("All"))] + [(value, label) for value, label in Stage.choices],
+        "owners": OWNERS.items(),
+        "outcomes": [("", _("Any outcome")), ("open", _("Still open")), *Outcome.choices],
+        "sources": Source.objects.only("name"),
+        "orders": [(value, label) for value, (label, _keys) in ORDERS.items()],
+    }
+    if not request.htmx or request.htmx.history_restore_request:
+        return render(request, "leads/contact_list.html", context)
+    response = render(request, "leads/contact_results.html", context)
+    return _with_address(request, response)
+
+
+def _with_address(request: PageRequest, response: HttpResponse) -> HttpResponse:
+    """Give the browser the address of what it now shows, without blanks; typing on makes no new history."""
+    asked = {name: value for name, value in request.GET.items() if value}
+    address = reverse("contact-list") + (f"?{urlencode(asked, safe=',')}" if asked else "")
+    shown = parse_qs(urlsplit(request.htmx.current_url or "").query)
+    same = {name: values[-1] for name, values in shown.items() if name != "q"} == {
+        name: value for name, value in asked.items() if name != "q"
+    }
+    typing_on = same and bool(shown.get("q")) and "q" in asked
+    return replace_url(response, address) if typing_on else push_url(response, address)
+
+
+def _one_of(value: str | None, choices: Any) -> str:
+    return value if value in choices and value is not None else ""
