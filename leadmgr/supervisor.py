@@ -35,6 +35,7 @@ LONGEST_PAUSE_SECONDS = 10
 HEALTHY_SECONDS = 10  # a child that lived so long is restarted as if it had never died
 TICK_SECONDS = 1
 KEPT_LOGS = 3
+CELERY = (sys.executable, "-m", "celery", "-A", "leadmgr", "--quiet", "--no-color")
 TAIL_LINES = 15
 WEB_STOP_SECONDS = 3  # what a request under way is given to finish
 _PR_SET_PDEATHSIG = 1
@@ -80,13 +81,13 @@ def worker_program(name: str, queue: str, log_level: str = "WARNING") -> Program
         "--queues", queue, "--hostname", f"{name}@%h", "--pool", "solo", "--loglevel", log_level,
         "--without-gossip", "--without-mingle", "--without-heartbeat",
     ]  # fmt: skip
-    return Program(name, [sys.executable, "-m", "celery", "-A", "leadmgr", "worker", *options], 10)
+    return Program(name, [*CELERY, "worker", *options], 10)
 
 
 def beat_program(schedule: Path, log_level: str = "WARNING") -> Program:
     """The clock of the sweeps."""
     options = ["--schedule", str(schedule), "--pidfile", "", "--loglevel", log_level]
-    return Program("beat", [sys.executable, "-m", "celery", "-A", "leadmgr", "beat", *options], 2)
+    return Program("beat", [*CELERY, "beat", *options], 2)
 
 
 def launch(program: Program, extra: Mapping[str, str], output: IO[Any]) -> subprocess.Popen[bytes]:
@@ -122,12 +123,14 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def answers(host: str, port: int, path: str = "/healthz", seconds: float = 1) -> bool:
-    """Whether the web server there answers a request without an error of its own."""
-    connection = http.client.HTTPConnection(host, port, timeout=seconds)
+def answers(
+    address: str, port: int, path: str = "/healthz", *, host: str = "127.0.0.1", seconds: float = 1
+) -> bool:
+    """Whether the web server there answers, under the name `host`, and not with a failure of its own."""
+    connection = http.client.HTTPConnection(address, port, timeout=seconds)
     try:
-        connection.request("GET", path, headers={"Host": "127.0.0.1"})
-        return connection.getresponse().status < 500
+        connection.request("GET", path, headers={"Host": host})
+        return connection.getresponse().status not in (400, *range(500, 600))
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -13,7 +13,7 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 import psycopg
@@ -32,7 +32,7 @@ DATABASE = "leadmgr"
 PROGRAMS = POSTGRES_VERSIONS[18]
 SYSTEM_USER = "leadmgr-postgres"  # PostgreSQL refuses to run as root, so root lends it this user
 START_SECONDS = 60  # crash recovery after a SIGKILL replays the log first
-ORPHAN_SECONDS = 5  # a backend notices the death of its server between two statements
+ORPHAN_SECONDS = 2  # a backend notices the death of its server between two statements
 
 CONFIGURATION = {
     "listen_addresses": "",  # the socket in the data folder is the only door
@@ -212,18 +212,24 @@ def _settled(cluster: Path) -> "_Postmaster | None":
 def _clear_crash(cluster: Path) -> None:
     """After a SIGKILL of the server: wait for its backends, which hold its memory, and end the stubborn.
 
-    Its pid file goes too, because the dead process can stay a zombie where nobody reaps it, and PostgreSQL
-    takes a zombie for a running server.
+    Its pid and lock files go too, because the dead process can stay a zombie where nobody reaps it, and
+    PostgreSQL takes a zombie for a running server.
     """
     pid_file = cluster / "postmaster.pid"
     if not pid_file.exists():
         return
     orphans = [process for process in psutil.process_iter() if _serves(process, cluster)]
-    _, stubborn = psutil.wait_procs(orphans, timeout=ORPHAN_SECONDS)
-    for process in stubborn:
-        process.kill()
-    psutil.wait_procs(stubborn, timeout=ORPHAN_SECONDS)
-    pid_file.unlink(missing_ok=True)
+    for last_resort in (False, True):
+        give_up_at = time.monotonic() + ORPHAN_SECONDS
+        while (orphans := [process for process in orphans if _serves(process, cluster)]) and (
+            time.monotonic() < give_up_at
+        ):
+            time.sleep(0.02)  # they are not our children: nothing tells us of their end
+        for process in () if last_resort else orphans:
+            process.kill()
+    for line in pid_file.read_text().splitlines()[4:5]:
+        (Path(line) / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+    pid_file.unlink()
 
 
 def _ensure_database(socket_folder: Path) -> None:
@@ -274,10 +280,13 @@ def _run(program: str, *arguments: str) -> None:
 
     `pg_ctl` gets no pipe: the server it starts would inherit it and keep us waiting for its end.
     """
-    user = SYSTEM_USER if os.geteuid() == 0 else None
+    identity: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        owner = ensure_user_exists(SYSTEM_USER)
+        identity = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
     subprocess.run(  # noqa: S603
         [str(PROGRAMS / program), *arguments],
-        user=user,
+        **identity,
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
