@@ -262,7 +262,7 @@ def _create_time(pid: int) -> float | None:
         return None
 
 
-def end_leftovers(record: dict[str, Any], seconds: float = 5) -> list[str]:
+def end_leftovers(record: dict[str, Any], seconds: float = 2) -> list[str]:
     """End what a killed `up` left behind, and nothing else; returns the names of the programs.
 
     A left-over is a recorded child (number and birth agree), or a process of its group that carries the mark

@@ -1,4 +1,4 @@
-"""`manage.py up` as a person runs it: one process to start and to end, each test on a data folder of its own."""
+"""`manage.py up` as a person runs it: one process to start and to end. Each test has a data folder."""
 
 import json
 import os
@@ -147,8 +147,9 @@ def test_a_killed_child_is_restarted_and_a_killed_database_too(start: Any, data_
     assert [process for process in web_family if is_alive(process)] == []
     assert "worker died (SIGKILL)" in up.output()
 
-    os.kill(int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
-    wait_until(lambda: "PostgreSQL died" in up.output(), 10, "notice of the dead database", up.output)
+    postmaster = psutil.Process(int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0]))
+    postmaster.kill()
+    wait_until(lambda: not is_alive(postmaster), 10, "the death of the database", up.output)
     wait_until(lambda: server.is_running(data_dir), 20, "the restart of the database", up.output)
     wait_until(lambda: supervisor.answers("127.0.0.1", up.port, "/admin/login/"), 20, "an answer", up.output)
     up.process.send_signal(signal.SIGINT)
