@@ -230,11 +230,110 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }
 
+
+def _menu(title: Any, *items: tuple[Any, str, str]) -> dict[str, Any]:
+    """A group of the admin's menu: (words, icon, model) each, shown to those who may see the model's rows."""
+
+    def item(label: Any, icon: str, model: str) -> dict[str, Any]:
+        app, name = model.split(".")
+        return {
+            "title": label,
+            "icon": icon,
+            "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
+            "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
+        }
+
+    return {"title": title, "separator": True, "items": [item(*one) for one in items]}
+
+
 UNFOLD = {
     "SITE_TITLE": "leadmgr",
     "SITE_HEADER": "leadmgr",
+    "SITE_SUBHEADER": _("Admin"),
+    "SITE_SYMBOL": "filter_alt",
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "base": {
+            "50": "oklch(98.6% .003 255)",
+            "100": "oklch(96.8% .005 255)",
+            "200": "oklch(91.5% .008 255)",
+            "300": "oklch(84% .012 255)",
+            "400": "oklch(70% .018 260)",
+            "500": "oklch(54% .02 260)",
+            "600": "oklch(48% .02 260)",
+            "700": "oklch(38% .022 260)",
+            "800": "oklch(29% .022 260)",
+            "900": "oklch(24% .02 260)",
+            "950": "oklch(17% .018 260)",
+        },
+        "primary": {
+            "50": "oklch(97.5% .012 262)",
+            "100": "oklch(95.5% .022 262)",
+            "200": "oklch(90% .05 262)",
+            "300": "oklch(82% .09 262)",
+            "400": "oklch(71% .13 262)",
+            "500": "oklch(60% .16 262)",
+            "600": "oklch(52% .17 262)",
+            "700": "oklch(46% .16 262)",
+            "800": "oklch(40% .13 262)",
+            "900": "oklch(34% .1 262)",
+            "950": "oklch(26% .07 262)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            _menu(
+                _("Capture"),
+                (_("Sources"), "input", "leads.source"),
+                (_("Campaigns"), "campaign", "leads.campaign"),
+                (_("Capture keys"), "key", "leads.capturekey"),
+                (_("Interaction kinds"), "category", "leads.interactionkind"),
+                (_("Attributes"), "data_object", "leads.attribute"),
+            ),
+            _menu(
+                _("People"),
+                (_("Contacts"), "person", "leads.contact"),
+                (_("Companies"), "apartment", "leads.company"),
+                (_("Segments"), "group_work", "leads.segment"),
+            ),
+            _menu(
+                _("Scoring"),
+                (_("Score sheets"), "leaderboard", "scoring.scoresheet"),
+                (_("Rule groups"), "folder", "scoring.rulegroup"),
+                (_("Rules"), "rule", "scoring.rule"),
+                (_("Thresholds"), "thermostat", "scoring.threshold"),
+            ),
+            _menu(
+                _("Nurture"),
+                (_("Tracks"), "route", "nurture.track"),
+                (_("Workflows"), "account_tree", "nurture.workflow"),
+                (_("Enrolments"), "directions_walk", "nurture.enrolment"),
+            ),
+            _menu(
+                _("History"),
+                (_("Interactions"), "bolt", "leads.interaction"),
+                (_("Stage changes"), "swap_vert", "leads.stagechange"),
+                (_("Score changes"), "trending_up", "scoring.scorechange"),
+                (_("Scores"), "scoreboard", "scoring.score"),
+                (_("Identities"), "fingerprint", "leads.identity"),
+                (_("Consents"), "verified_user", "leads.consent"),
+                (_("Holds"), "front_hand", "leads.hold"),
+                (_("Merges"), "merge", "leads.mergerecord"),
+            ),
+            _menu(
+                _("Access"),
+                (_("Users"), "badge", "leads.user"),
+                (_("Teams"), "groups", "leads.team"),
+                (_("Roles"), "shield_person", "auth.group"),
+                (_("API tokens"), "vpn_key", "authtoken.tokenproxy"),
+            ),
+        ],
+    },
 }
 
 LOGGING = {
