@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import EmptyResultSet
 from django.db import OperationalError, connection, transaction
-from django.db.models import Field, JSONField, Lookup, Model, QuerySet
+from django.db.models import Field, ForeignObject, JSONField, Lookup, Model, QuerySet
 from psycopg.errors import DeadlockDetected
 from psycopg.types.json import Jsonb
 
@@ -35,6 +35,7 @@ class AnyOf(Lookup):  # type: ignore[type-arg]
 
 
 Field.register_lookup(AnyOf)
+ForeignObject.register_lookup(AnyOf)  # relations have a register of their own
 
 
 def allocate_ids(model: type[Model], count: int) -> list[int]:
@@ -166,8 +167,8 @@ def delete_returning(queryset: QuerySet[Any, Any], column: str) -> list[Any]:
     model = queryset.model
     # A materialised CTE: as an IN-subquery the planner may run a locking LIMIT more than once.
     statement = (
-        f"WITH claimed AS MATERIALIZED ({select}) DELETE FROM {_table(model)} AS target USING claimed"
-        f" WHERE target.{_quote(_primary_key(model).column)} = claimed.{_quote(_primary_key(model).column)}"
+        f"WITH claimed(key) AS MATERIALIZED ({select}) DELETE FROM {_table(model)} AS target USING claimed"
+        f" WHERE target.{_quote(_primary_key(model).column)} = claimed.key"
         f" RETURNING target.{_quote(_field(model, column).column)}"
     )
     return [row[0] for row in _execute(statement, parameters)]

@@ -51,7 +51,7 @@ class Scope:
         if self.ids is not None:
             return Q(**{f"{column}__any": list(self.ids)})
         if self.first is not None:
-            return Q(**{f"{column}__range": (self.first, self.last)})
+            return Q(**{f"{column}__gte": self.first, f"{column}__lte": self.last})
         return Q()
 
 
