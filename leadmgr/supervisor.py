@@ -343,7 +343,7 @@ class Supervisor:
             interrupts.wait(min([0.1 if waiting else TICK_SECONDS, *due]))
 
     def stop(self, interrupts: Interrupts) -> None:
-        """End the children, the last started kind of work first to lose its input: see `up` for the order."""
+        """End the children, what brings work before what does it; a second wish to end kills what is left."""
         hurry_after = interrupts.count + 1
         for group in self._ending_order():
             give_up_at = time.monotonic() + max(child.program.stop_seconds for child in group)

@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -130,7 +131,7 @@ class Command(BaseCommand):
                 ) from None
 
     @contextlib.contextmanager
-    def database(self, interrupts: supervisor.Interrupts) -> Any:
+    def database(self, interrupts: supervisor.Interrupts) -> Iterator[None]:
         """Hold the embedded PostgreSQL for as long as we run; an external one is only used."""
         try:
             if not settings.DATABASE_URL:
@@ -213,7 +214,9 @@ class Command(BaseCommand):
             "LEADMGR_HOSTS": ",".join(dict.fromkeys([*given, *names])),
         }
 
-    def announcer(self, listening: Listening, keeper: supervisor.Supervisor, logins: list[str]) -> Any:
+    def announcer(
+        self, listening: Listening, keeper: supervisor.Supervisor, logins: list[str]
+    ) -> Callable[[], bool]:
         """Asked until it says yes: does the web server answer? People are told where, and how to log in."""
         give_up_at = time.monotonic() + WEB_SECONDS
 
@@ -260,5 +263,6 @@ class Command(BaseCommand):
                 message.unlink(missing_ok=True)
 
     def say(self, message: str) -> None:
-        self.stdout.write(f"{time.strftime('%H:%M:%S')} {message}")
-        self.stdout.flush()
+        with contextlib.suppress(OSError):  # a closed terminal must not keep us from ending the children
+            self.stdout.write(f"{time.strftime('%H:%M:%S')} {message}")
+            self.stdout.flush()
