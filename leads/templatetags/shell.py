@@ -50,6 +50,17 @@ def channel_icon(interaction: Interaction) -> str:
 
 
 @register.filter
+def particulars(interaction: Interaction) -> list[str]:
+    """What is worth a glance beside the act: how long, how much, by which words, through which campaign."""
+    value = interaction.value
+    keyword = _("searched “%(word)s”") % {"word": interaction.keyword} if interaction.keyword else ""
+    amount = "" if value is None else number_format(value.normalize(), force_grouping=True)
+    worth = f"{amount} {interaction.currency}".strip() if amount else ""
+    origins = [str(origin) for origin in (interaction.campaign, interaction.source) if origin]
+    return [words for words in (duration(interaction.duration_s), worth, keyword, *origins) if words]
+
+
+@register.filter
 def when(moment: datetime | None) -> SafeString | str:
     """“2 h ago”, with the exact time on hover."""
     if moment is None:
