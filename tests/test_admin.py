@@ -41,9 +41,10 @@ pytestmark = pytest.mark.django_db
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 HISTORIES = [model for model in MODELS if isinstance(admin.site._registry[model], HistoryAdmin)]
 OURS = {
-    "Attribute", "Campaign", "CaptureKey", "Company", "Consent", "Contact", "Enrolment", "Group", "Hold", "Identity",
-    "Interaction", "InteractionKind", "MergeRecord", "Rule", "RuleGroup", "Score", "ScoreChange", "ScoreSheet",
-    "Segment", "Source", "StageChange", "Team", "Threshold", "TokenProxy", "Track", "User", "Workflow",
+    "Attribute", "Campaign", "CaptureKey", "Company", "Consent", "Contact", "Enrolment", "Group", "Hold",
+    "Identity", "Interaction", "InteractionKind", "MergeRecord", "Rule", "RuleGroup", "Score", "ScoreChange",
+    "ScoreSheet", "Segment", "Source", "StageChange", "Team", "Threshold", "TokenProxy", "Track", "User",
+    "Workflow",
 }  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def page(model, name: str, *args) -> str:
 
 
 def by_name(model) -> str:
-    return model.__name__
+    return getattr(model, "__name__", str(model))
 
 
 def said(answer) -> list[str]:
@@ -249,7 +250,7 @@ def test_an_edit_goes_through_the_door_and_leaves_the_score_alone(client, mina, 
     [
         ('{"seats": "5"}', "seats: Must be a number"),
         ('{"colour": "red"}', "colour: This attribute is not declared"),
-        ("[]", "Must be an object"),
+        ("[]", "Must be an object in braces"),
         ("{", "Enter a valid JSON"),
     ],
 )
@@ -294,7 +295,7 @@ def test_interactions_are_never_counted_to_the_end(
     ]
     assert of_interactions
     for sql in of_interactions:
-        assert "LIMIT" in sql
+        assert "LIMIT 1" in sql or '"leads_interaction"."id" > ' in sql
         assert "COUNT(*)" not in sql or "LIMIT 10000" in sql
 
 
@@ -302,8 +303,8 @@ def test_a_capped_count_says_so(sql_lead, monkeypatch):
     monkeypatch.setattr("leads.admin.bases.MOST_COUNTED", 3)
     for number in range(4):
         make_contact("No", str(number))
-    assert str(CappedPaginator(Contact.objects.all(), 2).count) == "3 or more"
-    assert CappedPaginator(Contact.objects.all(), 2).num_pages == 2
+    assert str(CappedPaginator(Contact.objects.order_by("pk"), 2).count) == "3 or more"
+    assert CappedPaginator(Contact.objects.order_by("pk"), 2).num_pages == 2
 
 
 def test_the_list_looks_at_the_newest_interactions_unless_asked_about_one_contact(
@@ -484,8 +485,9 @@ def test_a_segment_says_its_condition_and_how_many_meet_it(client, mina, sql_lea
         ('{"field": "shoe_size", "op": "is", "value": "44"}', "there is no field “shoe_size”"),
         ('{"segment": "nobody"}', "there is no segment “nobody”"),
         ('{"field": "country"', "Enter a valid JSON"),
-        ("[]", "must be an object"),
-        ('"KR"', "must be an object"),
+        ("[]", "Must be an object in braces"),
+        ('"KR"', "Must be an object in braces"),
+        ('{"all": {}}', "must be a list of conditions"),
     ],
 )
 def test_a_wrong_condition_is_refused_in_words(client, mina, condition, words):
@@ -527,7 +529,7 @@ def test_a_rule_is_added_and_the_page_says_when_scores_follow(client, mina, fill
         ({"points": 5000}, "less than or equal to 1000"),
         ({"window_days": 0}, "greater than or equal to 1"),
         ({"where": '[{"field": "shoe"}]'}, "there is no field “shoe”"),
-        ({"where": '{"field": "target"}'}, "must be a list"),
+        ({"where": '{"field": "target"}'}, "Must be a list in brackets"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused_in_words(client, mina, filled, changes, words):

@@ -43,8 +43,14 @@ class JsonFormField(forms.JSONField):
         return json.dumps(value, ensure_ascii=False, indent=2)
 
     def clean(self, value: Any) -> Any:
-        tree = super().clean(value)
-        return self.initial() if tree is None and callable(self.initial) else tree
+        tree, blank = super().clean(value), self.initial() if callable(self.initial) else None
+        if tree is None or blank is None:
+            return blank if tree is None else tree
+        if not isinstance(tree, type(blank)):
+            # Django takes any empty value for a blank, and does not ask the field's validators.
+            message = _("Must be a list in brackets.") if blank == [] else _("Must be an object in braces.")
+            raise forms.ValidationError(message)
+        return tree
 
 
 JSON_AREA = {

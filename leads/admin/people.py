@@ -54,9 +54,7 @@ class WhoFilter(admin.SimpleListFilter):
 
 class ContactForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_attributes(self) -> dict[str, Any]:
-        attributes = self.cleaned_data["attributes"]
-        if not isinstance(attributes, dict):
-            raise ValidationError(_('Must be an object such as {"plan": "pro"}.'))
+        attributes: dict[str, Any] = self.cleaned_data["attributes"]
         # What is stored already stays as it is, even if it is declared no more.
         changed = {
             key: value for key, value in attributes.items() if self.initial["attributes"].get(key) != value
