@@ -23,15 +23,19 @@ class TokenView(ObtainAuthToken):
 
 
 router = DefaultRouter()
-router.register("contacts", leads_api.ContactViewSet)
-router.register("companies", leads_api.CompanyViewSet)
-router.register("interactions", leads_api.InteractionViewSet)
-router.register("stages", leads_api.StageChangeViewSet)
-router.register("scores", scoring_api.ScoreViewSet)
-router.register("kinds", leads_api.KindViewSet)
-router.register("sources", leads_api.SourceViewSet)
-router.register("campaigns", leads_api.CampaignViewSet)
-router.register("segments", leads_api.SegmentViewSet)
+for name, viewset in {
+    "contacts": leads_api.ContactViewSet,
+    "companies": leads_api.CompanyViewSet,
+    "interactions": leads_api.InteractionViewSet,
+    "stages": leads_api.StageChangeViewSet,
+    "scores": scoring_api.ScoreViewSet,
+    "kinds": leads_api.KindViewSet,
+    "sources": leads_api.SourceViewSet,
+    "campaigns": leads_api.CampaignViewSet,
+    "segments": leads_api.SegmentViewSet,
+}.items():
+    # Without a name of its own a route would be called as the product's page is, such as “contact-list”.
+    router.register(name, viewset, basename=f"api-{name}")
 
 urlpatterns = [
     path("api/", include(router.urls)),

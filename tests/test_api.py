@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from leadmgr.api_urls import router
 from leads.models import (
     Attribute,
     Campaign,
@@ -95,6 +96,11 @@ def test_nobody_creates_replaces_or_deletes_through_the_api(api, ada, sql_lead):
     for verb in (client.put, client.delete):
         assert verb(f"/api/contacts/{sql_lead.pk}/", {}, format="json").status_code == 405
     assert client.patch(f"/api/companies/{sql_lead.company_id}/", {}, format="json").status_code == 405
+
+
+def test_the_names_of_its_addresses_are_its_own():
+    """A login once led to the API, whose list of contacts was named as the page is."""
+    assert {pattern.name[:4] for pattern in router.urls} == {"api-"}
 
 
 def test_a_token_is_given_for_the_password_and_works(rita):
