@@ -1,4 +1,7 @@
-"""A real browser for the tests: Debian's Chromium, driven by Playwright."""
+"""A real browser for the tests: Debian's Chromium, driven by Playwright.
+
+A module that needs it says `pytest_plugins = ["tests.browser"]`.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
-DESK, PHONE = (1440, 900), (390, 844)
+SIZES = {"desk": (1440, 900), "phone": (390, 844)}
 
 OpenPage = Callable[..., Page]
 
@@ -41,9 +44,11 @@ def open_page(live_server, chromium: Browser) -> Iterator[OpenPage]:
     """Opens pages of the running server; fails the test on an error in the browser's console."""
     contexts, troubles = [], []
 
-    def open_(address: str = "/", size: tuple[int, int] = DESK, **options) -> Page:
+    def open_(address: str, size: str = "desk", *, person: str = "", **options) -> Page:
+        """The page at `address`, after logging in as `person`; options are those of a browser context."""
+        width, height = SIZES[size]
         context = chromium.new_context(
-            base_url=live_server.url, viewport={"width": size[0], "height": size[1]}, locale="en", **options
+            base_url=live_server.url, viewport={"width": width, "height": height}, locale="en", **options
         )
         context.set_default_timeout(10_000)
         contexts.append(context)
@@ -51,6 +56,8 @@ def open_page(live_server, chromium: Browser) -> Iterator[OpenPage]:
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda message: message.type == "error" and troubles.append(message.text))
         page.goto(address)
+        if person:
+            log_in(page, person)
         return page
 
     yield open_
@@ -64,9 +71,3 @@ def log_in(page: Page, name: str, password: str = "a long enough password") -> N
     page.fill("#id_password", password)
     page.press("#id_password", "Enter")
     page.wait_for_url(lambda url: "/login/" not in url)
-
-
-def overflow(page: Page) -> int:
-    """By how many pixels the page is wider than its window."""
-    width: int = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    return width

@@ -40,7 +40,7 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-/** Esc closes the innermost open thing: a menu, the search, a form with a way back. */
+/** Esc closes the menu or leaves the field; dialogs close by themselves. */
 function close(event) {
   if (help.open) return;
   const menu = document.querySelector(".menu[open]");
@@ -49,8 +49,6 @@ function close(event) {
     menu.querySelector("summary").focus();
   } else if (typing(event.target)) {
     event.target.blur();
-  } else {
-    document.querySelector("[data-escape]")?.click();
   }
 }
 
@@ -76,21 +74,19 @@ for (const name of ["htmx:responseError", "htmx:sendError"]) {
   document.addEventListener(name, () => note(document.getElementById("load-failed")));
 }
 
-/* What is typed in a form is kept in this tab until it was saved: an expired session loses nothing. */
+/* What is sent with a form is kept in this tab until it was saved: an expired session loses nothing. */
+const drafts = () => Object.keys(sessionStorage).filter((key) => key.startsWith("draft:"));
 for (const form of document.querySelectorAll("form[data-keep]")) {
   const key = `draft:${location.pathname}`;
-  const fields = () => [...form.elements].filter((field) => field.name && field.type !== "hidden" && field.type !== "submit");
-  const draft = JSON.parse(sessionStorage.getItem(key) ?? "null");
-  if (draft?.sent) {
-    for (const field of fields()) if (field.name in draft.values) field.value = draft.values[field.name];
-  }
-  const keep = (sent) => {
-    const values = Object.fromEntries(fields().map((field) => [field.name, field.value]));
-    sessionStorage.setItem(key, JSON.stringify({ sent, values }));
-  };
-  form.addEventListener("submit", () => keep(true));
+  const fields = [...form.elements].filter((field) => field.name && field.type !== "hidden");
+  const draft = JSON.parse(sessionStorage.getItem(key) ?? "{}");
+  for (const field of fields) field.value = draft[field.name] ?? field.value;
+  form.addEventListener("submit", () => {
+    const values = Object.fromEntries(fields.map((field) => [field.name, field.value]));
+    sessionStorage.setItem(key, JSON.stringify(values));
+  });
 }
-/* Only the page that follows a save clears the draft; a log-in in between does not. */
-if (document.querySelector(".notes .note")) {
-  for (const key of Object.keys(sessionStorage)) if (key.startsWith("draft:")) sessionStorage.removeItem(key);
-}
+/* The page that follows a save, and the log-out, forget it; a log-in in between does not. */
+const forget = () => drafts().forEach((key) => sessionStorage.removeItem(key));
+if (document.querySelector(".notes .note")) forget();
+document.querySelector("form[data-leave]")?.addEventListener("submit", forget);
