@@ -35,7 +35,7 @@ class TrackAdmin(RefusesWhileUsed):
 
 class WorkflowForm(forms.ModelForm):  # type: ignore[type-arg]
     stages = forms.MultipleChoiceField(
-        label=_("stages"),
+        label=_("Stages"),
         choices=Stage.choices,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=Workflow._meta.get_field("stages").help_text,

@@ -75,7 +75,7 @@ class ScoreSheetAdmin(AppliesLater, AudienceAdmin, RefusesWhileUsed):
 class Rules(StackedInline):
     model = Rule
     fields = (
-        ("name", "kind", "points"), ("interaction", "cap"), ("window_days", "half_life_days"),
+        "name", ("kind", "points"), ("interaction", "cap"), ("window_days", "half_life_days"),
         "where", "condition", ("order", "active"),
     )  # fmt: skip
     autocomplete_fields = ("interaction",)
@@ -89,7 +89,7 @@ class RuleGroupAdmin(AppliesLater):
     list_select_related = ("sheet",)
     search_fields = ("name", "sheet__name")
     autocomplete_fields = ("sheet",)
-    fields = (("sheet", "name"), ("least", "most", "order"))
+    fields = (("sheet", "name"), ("least", "most"), "order")
     inlines = (Rules,)
 
 
@@ -102,7 +102,7 @@ class RuleAdmin(AppliesLater):
     autocomplete_fields = ("group", "interaction")
     readonly_fields = ("in_words",)
     fields = (
-        "group", ("name", "kind", "points"), ("interaction", "cap"), ("window_days", "half_life_days"),
+        ("group", "name"), ("kind", "points"), ("interaction", "cap"), ("window_days", "half_life_days"),
         "where", "condition", ("order", "active"), "in_words",
     )  # fmt: skip
 

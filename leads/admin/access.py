@@ -39,8 +39,8 @@ admin.site.unregister(TokenProxy)
 
 
 class UserForm(UserChangeForm):  # type: ignore[misc]
-    language = forms.ChoiceField(label=_("language"), required=False, widget=UnfoldAdminSelectWidget)
-    time_zone = forms.ChoiceField(label=_("time zone"), required=False, widget=UnfoldAdminSelectWidget)
+    language = forms.ChoiceField(label=_("Language"), required=False, widget=UnfoldAdminSelectWidget)
+    time_zone = forms.ChoiceField(label=_("Time zone"), required=False, widget=UnfoldAdminSelectWidget)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -70,7 +70,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (_("Person"), {"fields": (("first_name", "last_name"), "email", "team", ("language", "time_zone"))}),
-        (_("Access"), {"fields": (("is_active", "is_staff", "is_superuser"), "groups")}),
+        (_("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
         (_("Record"), {"fields": (("last_login", "date_joined"),)}),
     )
     add_fieldsets = (

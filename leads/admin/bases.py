@@ -56,7 +56,7 @@ class JsonFormField(forms.JSONField):
 JSON_AREA = {
     "form_class": JsonFormField,
     "widget": UnfoldAdminTextareaWidget(
-        attrs={"rows": 6, "spellcheck": "false", "style": "font-family: monospace"}
+        attrs={"rows": 10, "spellcheck": "false", "style": "font-family: monospace"}
     ),
 }
 LEGIBLE_JSON: dict[type[models.Field[Any, Any]], Any] = {models.JSONField: JSON_AREA}
@@ -222,6 +222,6 @@ class AudienceAdmin(ModelAdmin):
     def audience_in_words(self, row: Model) -> str:
         return condition_in_words(row.audience) if row.pk else "–"  # type: ignore[attr-defined]
 
-    @admin.display(description=_("contacts in it now"))
+    @admin.display(description=_("contacts that fit now"))
     def audience_size(self, row: Model) -> str:
         return contacts_matching(row.audience) if row.pk else "–"  # type: ignore[attr-defined]

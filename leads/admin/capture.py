@@ -80,6 +80,7 @@ class CampaignCosts(TabularInline):
     model = CampaignCost
     form = CampaignCostForm
     per_page = 31
+    hide_title = True
 
 
 @admin.register(Campaign)

@@ -95,8 +95,9 @@ class ContactAdmin(ModelAdmin):
                     ("job_title", "department"),
                     ("seniority", "occupation"),
                     "company",
-                    ("country", "region", "city"),
-                    ("language", "time_zone"),
+                    ("country", "region"),
+                    ("city", "language"),
+                    "time_zone",
                     "attributes",
                 )
             },
