@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Case, F, IntegerField, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from leads import sets
@@ -86,10 +87,12 @@ def _misplaced(track: Track, workflows: Sequence[Workflow], scope: Scope) -> lis
         fits = Q(stage__in=workflow.stages) & compile_condition(workflow.audience, scope, today())
         cases.append(When(fits, then=Value(workflow.pk)))
     live = Enrolment.objects.filter(contact=OuterRef("pk"), track=track, left_at__isnull=True).values("workflow_id")
+    # 0 is “in none”: a comparison with NULL would be neither true nor false, and leave out everybody new.
+    wanted = Coalesce(Case(*cases, output_field=IntegerField()), 0, output_field=IntegerField())
     rows = (
         Contact.objects.filter(scope.on("pk"))
-        .annotate(wanted=Case(*cases, output_field=IntegerField()), live=Subquery(live))
-        .exclude(Q(wanted__isnull=True, live__isnull=True) | Q(wanted__isnull=False, live=F("wanted")))
+        .annotate(wanted=wanted, live=Coalesce(Subquery(live), 0, output_field=IntegerField()))
+        .exclude(live=F("wanted"))
         .order_by("pk")
     )
-    return [Entry(contact, track.pk, workflow) for contact, workflow in rows.values_list("pk", "wanted")]
+    return [Entry(contact, track.pk, workflow or None) for contact, workflow in rows.values_list("pk", "wanted")]
