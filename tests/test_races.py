@@ -1,7 +1,7 @@
 """Each line of the lock table, tried by connections that really meet.
 
-Nobody sleeps here to let somebody else go first: a test holds a transaction open, looks in `pg_stat_activity` until
-the other one waits for a lock, and only then goes on.
+Nobody sleeps here to let somebody else go first: a test holds a transaction open, looks in `pg_stat_activity`
+until the other one waits for a lock, and only then goes on.
 """
 
 import base64
@@ -162,10 +162,12 @@ def score_of(contact: Contact) -> int:
     return Contact.objects.get(pk=contact.pk).score
 
 
-# --- touches -----------------------------------------------------------------------------------------------------
+# --- touches --------------------------------------------------------------------------------------
 
 
-def test_an_interaction_that_arrives_before_a_scoring_commits_is_scored_by_the_next(session, sheet, cold_lead):
+def test_an_interaction_that_arrives_before_a_scoring_commits_is_scored_by_the_next(
+    session, sheet, cold_lead
+):
     record("form_submitted", cold_lead.email)
     scorer = session()
     with scorer.transaction():
@@ -205,7 +207,9 @@ def test_an_older_scoring_does_not_overwrite_a_newer_one(session, sheet, cold_le
     assert Score.objects.get().value == 30
 
 
-def test_a_rescore_gives_way_to_a_scoring_that_commits_between_its_reading_and_its_writing(session, sheet, cold_lead):
+def test_a_rescore_gives_way_to_a_scoring_that_commits_between_its_reading_and_its_writing(
+    session, sheet, cold_lead
+):
     record("form_submitted", cold_lead.email)
     scorer, sweeper = session(), session()
     with scorer.transaction():
@@ -220,7 +224,9 @@ def test_a_rescore_gives_way_to_a_scoring_that_commits_between_its_reading_and_i
 
 
 @pytest.mark.parametrize("decision", ["customer", "accepted", "merged"])
-def test_a_rescore_does_not_overrule_what_was_decided_since_it_read(session, sheet, mql_lead, sql_lead, decision):
+def test_a_rescore_does_not_overrule_what_was_decided_since_it_read(
+    session, sheet, mql_lead, sql_lead, decision
+):
     Threshold.objects.create(name="Everybody")  # MQL falls back to cold below 30; without acts the lead has 0
     person, sweeper = session(), session()
 
@@ -262,7 +268,7 @@ def test_two_scorers_share_the_touches_without_waiting_for_each_other(session, s
     assert not Touch.objects.exists()
 
 
-# --- contacts ----------------------------------------------------------------------------------------------------
+# --- contacts -------------------------------------------------------------------------------------
 
 
 def test_scoring_a_contact_does_not_keep_its_interactions_waiting(session, sheet, cold_lead):
@@ -301,7 +307,9 @@ def test_a_merge_waits_for_an_event_that_is_being_resolved(session, cold_lead, m
     assert Interaction.objects.get().contact == cold_lead
 
 
-def test_an_event_resolved_while_its_contact_is_merged_away_lands_on_the_survivor(session, cold_lead, mql_lead):
+def test_an_event_resolved_while_its_contact_is_merged_away_lands_on_the_survivor(
+    session, cold_lead, mql_lead
+):
     sender, merger = session(), session()
     with merger.transaction():
         merger.do(lambda: merge_contacts(cold_lead.pk, mql_lead.pk, evidence="the same person"))
@@ -312,7 +320,9 @@ def test_an_event_resolved_while_its_contact_is_merged_away_lands_on_the_survivo
     assert set(Touch.objects.values_list("contact", flat=True)) == {cold_lead.pk}
 
 
-def test_a_contact_that_is_merged_away_while_its_scoring_waits_is_not_scored(session, sheet, cold_lead, mql_lead):
+def test_a_contact_that_is_merged_away_while_its_scoring_waits_is_not_scored(
+    session, sheet, cold_lead, mql_lead
+):
     record("form_submitted", mql_lead.email)
     scorer, merger = session(), session()
     with merger.transaction():
@@ -325,7 +335,7 @@ def test_a_contact_that_is_merged_away_while_its_scoring_waits_is_not_scored(ses
     assert not Score.objects.filter(contact=mql_lead).exists()
 
 
-# --- identities --------------------------------------------------------------------------------------------------
+# --- identities -----------------------------------------------------------------------------------
 
 
 def claims(*names: str) -> list[Claim]:
@@ -396,11 +406,15 @@ def test_the_victim_of_a_deadlock_tries_again(session, cold_lead, mql_lead):
         sets.retry_deadlocks(work)
 
     one, other = session(), session()
-    futures = [one.begin(lambda: add_one(cold_lead, mql_lead)), other.begin(lambda: add_one(mql_lead, cold_lead))]
+    futures = [
+        one.begin(lambda: add_one(cold_lead, mql_lead)),
+        other.begin(lambda: add_one(mql_lead, cold_lead)),
+    ]
     for future in futures:
         future.result(PATIENCE_SECONDS)
     assert len(tries) == 3
-    assert (score_of(cold_lead), score_of(mql_lead)) == (14, 47)  # 12 + 2, 45 + 2: neither lost, nor added twice
+    # 12 + 2 and 45 + 2: neither lost, nor added twice
+    assert (score_of(cold_lead), score_of(mql_lead)) == (14, 47)
 
 
 def test_errors_that_are_no_deadlock_are_not_tried_again(session, cold_lead):
@@ -431,13 +445,13 @@ def test_32_senders_of_one_new_person_make_one_contact(web_server):
             "traits": {"email": "kim@hanbit.example", "firstName": "Seo-yeon"},
         }
         credentials = base64.b64encode(f"{key}:".encode()).decode()
-        request = Request(  # noqa: S310
+        request = Request(
             f"{web_server.url}/v1/identify",
             json.dumps(message).encode(),
             {"Content-Type": "application/json", "Authorization": f"Basic {credentials}"},
         )
         together.wait(PATIENCE_SECONDS)
-        with urlopen(request, timeout=30) as response:  # noqa: S310
+        with urlopen(request, timeout=30) as response:
             return json.load(response)
 
     with ThreadPoolExecutor(32) as pool:
@@ -472,7 +486,7 @@ def test_a_browser_that_says_who_it_is_in_two_requests_at_once_is_merged_once(se
     assert person.stage_changes.count() == 1
 
 
-# --- sweeps ------------------------------------------------------------------------------------------------------
+# --- sweeps ---------------------------------------------------------------------------------------
 
 
 def test_a_second_rescore_at_once_is_refused_and_scoring_goes_on_beside_the_first(session, sheet, cold_lead):
