@@ -13,7 +13,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -166,9 +165,7 @@ class Process:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -195,6 +192,10 @@ class Worker(Process):
     def ready(self) -> bool:
         return " ready." in self.output()
 
+    def __exit__(self, *_: object) -> None:
+        """Celery takes seconds to hear SIGTERM, and law 1 lets us kill it; `stop` it where that matters."""
+        self.kill()
+
 
 class Beat(Process):
     """The clock that rings the sweeps."""
@@ -205,6 +206,9 @@ class Beat(Process):
 
     def ready(self) -> bool:
         return "beat: Starting..." in self.output()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
 
 @pytest.fixture
