@@ -140,7 +140,9 @@ TEMPLATES = [
 if DATABASE_URL:
     _database: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
     if _database["ENGINE"] != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgres://user:password@host/name")
+        raise ImproperlyConfigured(
+            "DATABASE_URL must name a PostgreSQL database: postgres://user:password@host/name"
+        )
     # A shell with LANG=C must not decide how the test database compares text.
     _database["TEST"] = {"TEMPLATE": "template0", "CHARSET": "UTF8"}
 else:
@@ -175,12 +177,15 @@ TIME_ZONE = os.environ.get("LEADMGR_TIME_ZONE", "UTC")
 try:
     ZoneInfo(TIME_ZONE)
 except (ZoneInfoNotFoundError, ValueError) as error:
-    raise ImproperlyConfigured(f"LEADMGR_TIME_ZONE is {TIME_ZONE!r}; it must be a name such as Asia/Seoul") from error
+    raise ImproperlyConfigured(
+        f"LEADMGR_TIME_ZONE is {TIME_ZONE!r}; it must be a name such as Asia/Seoul"
+    ) from error
 USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of a missing one at every start
 WHITENOISE_USE_FINDERS = True  # serves the files where they lie, so a laptop needs no collectstatic
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
@@ -243,7 +248,7 @@ def _menu(title: Any, *items: tuple[Any, str, str]) -> dict[str, Any]:
             "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
         }
 
-    return {"title": title, "separator": True, "items": [item(*one) for one in items]}
+    return {"title": title, "items": [item(*one) for one in items]}
 
 
 UNFOLD = {

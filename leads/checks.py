@@ -14,7 +14,9 @@ def check_database(databases: list[str] | None = None, **_: Any) -> list[CheckMe
         return []
     messages: list[CheckMessage] = []
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding')")
+        cursor.execute(
+            "SELECT current_setting('server_version_num')::int / 10000, current_setting('server_encoding')"
+        )
         version, encoding = cursor.fetchone()
     if version < OLDEST_POSTGRESQL:
         messages.append(

@@ -57,7 +57,11 @@ class Recorded:
 
 
 def record_interactions(
-    events: Sequence[Event], *, key: CaptureKey | None = None, source: Source | None = None, now: datetime | None = None
+    events: Sequence[Event],
+    *,
+    key: CaptureKey | None = None,
+    source: Source | None = None,
+    now: datetime | None = None,
 ) -> Recorded:
     """Store the events, each once: contacts, interactions and one touch per contact, in one transaction.
 
@@ -74,7 +78,9 @@ def forget_messages(now: datetime | None = None) -> int:
     return SeenMessage.objects.filter(received_at__lt=before).delete()[0]
 
 
-def _record(events: Sequence[Event], key: CaptureKey | None, source: Source | None, now: datetime) -> Recorded:
+def _record(
+    events: Sequence[Event], key: CaptureKey | None, source: Source | None, now: datetime
+) -> Recorded:
     source = source or (key.source if key else None)
     fresh = _not_seen(events, key, now) if key else list(events)
     if not fresh:
@@ -151,7 +157,9 @@ def _origins(events: Sequence[Event]) -> tuple[dict[str, int], dict[str, int]]:
     return _by_slug(Source, sources, {"kind": Source.Kind.OTHER.value}), _by_slug(Campaign, campaigns, {})
 
 
-def _by_slug(model: type[Source] | type[Campaign], names: dict[str, str], constants: dict[str, Any]) -> dict[str, int]:
+def _by_slug(
+    model: type[Source] | type[Campaign], names: dict[str, str], constants: dict[str, Any]
+) -> dict[str, int]:
     if not names:
         return {}
     known = dict(model._default_manager.filter(slug__in=sorted(names)).values_list("slug", "pk"))

@@ -27,7 +27,9 @@ class MergeError(ValueError):
     """The two records cannot be merged; the message says why."""
 
 
-def merge_contacts(survivor_id: int, absorbed_id: int, *, evidence: str, by: User | None = None) -> MergeRecord:
+def merge_contacts(
+    survivor_id: int, absorbed_id: int, *, evidence: str, by: User | None = None
+) -> MergeRecord:
     """Make `absorbed` a tombstone that leads to `survivor`, who gets all its rows; one transaction.
 
     Blank fields of the survivor are filled, nothing is overwritten. Raises `MergeError` when the two are one or
@@ -87,6 +89,9 @@ def _fill_blanks(survivor: Contact, absorbed: Contact) -> dict[str, Any]:
             survivor.attributes[key] = value
             filled[f"attributes.{key}"] = value
     survivor.created_at = min(survivor.created_at, absorbed.created_at)
-    if absorbed.last_active_at and (survivor.last_active_at or absorbed.last_active_at) <= absorbed.last_active_at:
+    if (
+        absorbed.last_active_at
+        and (survivor.last_active_at or absorbed.last_active_at) <= absorbed.last_active_at
+    ):
         survivor.last_active_at = absorbed.last_active_at
     return filled

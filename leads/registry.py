@@ -30,7 +30,9 @@ class Registry:
     """bell → name of the Celery task that it wakes"""
     condition_fields: list[Callable[[], "list[ConditionField]"]] = field(default_factory=list)
     """each gives the fields that it adds to the condition language, asked anew at every use"""
-    merge_participants: list[Callable[["Contact", "Contact"], dict[str, list[int]]]] = field(default_factory=list)
+    merge_participants: list[Callable[["Contact", "Contact"], dict[str, list[int]]]] = field(
+        default_factory=list
+    )
     """called with (survivor, absorbed), both locked: moves its rows, returns their ids by table"""
     contact_panels: list[Panel] = field(default_factory=list)
 

@@ -127,7 +127,9 @@ def _attempt_resolve(
     _attach_phones(claims, decided.owners, ids, now)
 
     to_index = {ids[ref] for ref in fresh_refs if ref in decided.made_known} | changed
-    to_index |= {ids.get(ref, ref) for key, ref in decided.attached.items() if key[0] != Identity.Kind.ANONYMOUS}
+    to_index |= {
+        ids.get(ref, ref) for key, ref in decided.attached.items() if key[0] != Identity.Kind.ANONYMOUS
+    }
     index_contacts(to_index)
     newly_known = [ids.get(ref, ref) for ref in sorted(decided.made_known)]
     sets.insert_rows(
@@ -185,7 +187,9 @@ def _lock(decided: Plan, told: set[Ref], people: set[int]) -> dict[int, dict[str
 
 
 def _values(contacts: QuerySet[Contact]) -> dict[int, dict[str, Any]]:
-    return {row["pk"]: row for row in contacts.values("pk", "known_at", "company_id", "attributes", *TEXT_FIELDS)}
+    return {
+        row["pk"]: row for row in contacts.values("pk", "known_at", "company_id", "attributes", *TEXT_FIELDS)
+    }
 
 
 def _tell(
@@ -299,16 +303,21 @@ def _attach(decided: Plan, ids: Mapping[Ref, int], now: datetime) -> dict[Identi
         raise RacedError("somebody else stored one of these identities")
     if decided.moved:
         browsers = {
-            identity.key: identity.pk for identity in Identity.objects.among(set(decided.moved)).order_by("pk")
+            identity.key: identity.pk
+            for identity in Identity.objects.among(set(decided.moved)).order_by("pk")
         }
         moves = sorted((browsers[key], ids.get(ref, ref)) for key, ref in decided.moved.items())
         sets.update_rows(Identity, ["contact"], moves)
     return {(kind, namespace, value): pk for kind, namespace, value, pk in written}
 
 
-def _attach_phones(claims: Sequence[Claim], owners: Sequence[Ref], ids: Mapping[Ref, int], now: datetime) -> None:
+def _attach_phones(
+    claims: Sequence[Claim], owners: Sequence[Ref], ids: Mapping[Ref, int], now: datetime
+) -> None:
     phones = {
-        (claim.phone, ids.get(ref, ref)) for claim, ref in zip(claims, owners, strict=True) if claim.phone is not None
+        (claim.phone, ids.get(ref, ref))
+        for claim, ref in zip(claims, owners, strict=True)
+        if claim.phone is not None
     }
     sets.insert_rows(
         Identity,

@@ -46,11 +46,24 @@ def move_to_stage(
         for pk, stage, score in standing:
             move = wanted[pk]
             for before, after in _steps(Stage(stage), move.to):
-                steps.append((pk, before.value, after.value, cause, move.reason[:300], score, by.pk if by else None, at))
+                steps.append(
+                    (
+                        pk,
+                        before.value,
+                        after.value,
+                        cause,
+                        move.reason[:300],
+                        score,
+                        by.pk if by else None,
+                        at,
+                    )
+                )
             if stage != move.to:
                 moved.append((pk, move.to.value, at))
         sets.update_rows(Contact, ["stage", "stage_at"], moved)
-        sets.insert_rows(StageChange, ["contact", "before", "after", "cause", "reason", "score", "by", "at"], steps)
+        sets.insert_rows(
+            StageChange, ["contact", "before", "after", "cause", "reason", "score", "by", "at"], steps
+        )
         if moved:
             ring("stage-changed")
     return len(moved)

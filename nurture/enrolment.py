@@ -66,7 +66,9 @@ def _enrol_claim() -> int:
         return 0
     now = timezone.now()
     contacts = list(
-        Contact.objects.filter(pk__any=sorted({contact for _pk, contact in claimed}), merged_into__isnull=True)
+        Contact.objects.filter(
+            pk__any=sorted({contact for _pk, contact in claimed}), merged_into__isnull=True
+        )
         .order_by("pk")
         .select_for_update(no_key=True)
         .values_list("pk", flat=True)
@@ -86,7 +88,9 @@ def _misplaced(track: Track, workflows: Sequence[Workflow], scope: Scope) -> lis
     for workflow in workflows:
         fits = Q(stage__in=workflow.stages) & compile_condition(workflow.audience, scope, today())
         cases.append(When(fits, then=Value(workflow.pk)))
-    live = Enrolment.objects.filter(contact=OuterRef("pk"), track=track, left_at__isnull=True).values("workflow_id")
+    live = Enrolment.objects.filter(contact=OuterRef("pk"), track=track, left_at__isnull=True).values(
+        "workflow_id"
+    )
     # 0 is “in none”: a comparison with NULL would be neither true nor false, and leave out everybody new.
     wanted = Coalesce(Case(*cases, output_field=IntegerField()), 0, output_field=IntegerField())
     rows = (
@@ -95,4 +99,6 @@ def _misplaced(track: Track, workflows: Sequence[Workflow], scope: Scope) -> lis
         .exclude(live=F("wanted"))
         .order_by("pk")
     )
-    return [Entry(contact, track.pk, workflow or None) for contact, workflow in rows.values_list("pk", "wanted")]
+    return [
+        Entry(contact, track.pk, workflow or None) for contact, workflow in rows.values_list("pk", "wanted")
+    ]

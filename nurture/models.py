@@ -28,7 +28,9 @@ class Workflow(models.Model):
     """A series of steps for contacts of some stages. Contacts enter and leave as their stage moves."""
 
     name = models.CharField(_("name"), max_length=150, unique=True)
-    track = models.ForeignKey(Track, verbose_name=_("track"), on_delete=models.PROTECT, related_name="workflows")
+    track = models.ForeignKey(
+        Track, verbose_name=_("track"), on_delete=models.PROTECT, related_name="workflows"
+    )
     stages = ArrayField(
         models.CharField(max_length=12, choices=Stage),
         verbose_name=_("stages"),
@@ -39,7 +41,9 @@ class Workflow(models.Model):
         default=dict,
         blank=True,
         validators=[validate_condition],
-        help_text=_("A condition; blank is everybody. The first workflow of the track, by order, that fits is entered."),
+        help_text=_(
+            "A condition; blank is everybody. The first workflow of the track, by order, that fits is entered."
+        ),
     )
     order = models.PositiveSmallIntegerField(_("order"), default=100)
     active = models.BooleanField(_("active"), default=True)
@@ -62,12 +66,16 @@ class Enrolment(models.Model):
         MERGED = "merged", _("Merged with another contact")
         PERSON = "person", _("Decision of a person")
 
-    contact = models.ForeignKey(Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="enrolments")
+    contact = models.ForeignKey(
+        Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="enrolments"
+    )
     workflow = models.ForeignKey(
         Workflow, verbose_name=_("workflow"), on_delete=models.PROTECT, related_name="enrolments"
     )
     # Repeats the workflow's, so that the database itself keeps a contact out of two workflows of one track.
-    track = models.ForeignKey(Track, verbose_name=_("track"), on_delete=models.PROTECT, related_name="+", db_index=False)
+    track = models.ForeignKey(
+        Track, verbose_name=_("track"), on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     entered_at = models.DateTimeField(_("entered"), default=timezone.now)
     entered_by = models.CharField(_("why"), max_length=8, choices=Reason, default=Reason.STAGE)
     left_at = models.DateTimeField(_("left"), null=True, blank=True)
@@ -80,12 +88,16 @@ class Enrolment(models.Model):
         ordering = ["-entered_at", "-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["contact", "track"], condition=Q(left_at__isnull=True), name="one_live_enrolment_per_track"
+                fields=["contact", "track"],
+                condition=Q(left_at__isnull=True),
+                name="one_live_enrolment_per_track",
             )
         ]
         indexes = [
             # the engine's sweep
-            models.Index("due_at", name="enrolment_due", condition=Q(left_at__isnull=True, due_at__isnull=False)),
+            models.Index(
+                "due_at", name="enrolment_due", condition=Q(left_at__isnull=True, due_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -11,14 +11,25 @@ from datetime import date, timedelta
 from math import ceil, log2
 from typing import Any, Literal
 
-from django.db.models import Case, Count, F, FloatField, Func, IntegerField, Q, QuerySet, SmallIntegerField, Sum
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    FloatField,
+    Func,
+    IntegerField,
+    Q,
+    QuerySet,
+    SmallIntegerField,
+    Sum,
+)
 from django.db.models import Value, When
 from django.db.models.functions import Cast, Coalesce, Floor, Greatest, Least, Power
 from django.db.models.sql.constants import LOUTER
 from django.utils.translation import gettext as _
 from django_cte import CTE, with_cte
 
-from leads.conditions import EVERYBODY, Scope, compile_condition, compile_where, end_of_day, today
+from leads.conditions import EVERYBODY, Scope, compile_where, end_of_day, today
 from leads.models import Contact, Hold, Interaction
 from scoring.models import Rule, Score, ScoreSheet
 from scoring.sentences import describe_rule
@@ -60,11 +71,13 @@ def evaluated(
     contacts = _contacts_of(sheet, definitions, as_of, scope)
     sums = _event_sums(sheet, scope, as_of)
     source = sums.join(contacts, pk=sums.col.contact_id, _join_type=LOUTER) if sums else contacts
-    total = _sheet_columns(sheet, sums, scope, as_of)["value"]
+    total = _sheet_columns(sheet, sums, definitions, as_of, scope)["value"]
     values = source.annotate(value=Cast(total, SmallIntegerField())).values("pk", "value")
     # Materialised: the outer query uses the value in several places, and must not compute it for each.
     scores = CTE(with_cte(sums, select=values) if sums else values, name="scores", materialized=True)
-    joined = scores.join(Contact.objects.all(), pk=scores.col.pk).annotate(value=scores.col.value)
+    joined = scores.join(Contact.objects.filter(scope.on("pk")), pk=scores.col.pk).annotate(
+        value=scores.col.value
+    )
     return scores, joined
 
 
@@ -90,7 +103,9 @@ def points_since_rejection(sheet: Sheet, as_of: date, scope: Scope) -> QuerySet[
     return grouped.annotate(points=_rounded(total)).values_list("contact_id", "points")
 
 
-def explain(contact: Contact, as_of: date | None = None, definitions: Definitions | None = None) -> Explanation:
+def explain(
+    contact: Contact, as_of: date | None = None, definitions: Definitions | None = None
+) -> Explanation:
     """Why the contact has its score: the parts of the same query, as of the day of the stored score."""
     stored = Score.objects.filter(contact=contact).values_list("as_of", flat=True).first()
     as_of = as_of or stored or today()
@@ -99,7 +114,7 @@ def explain(contact: Contact, as_of: date | None = None, definitions: Definition
     for sheet in definitions.sheets:
         contacts = _contacts_of(sheet, definitions, as_of, scope)
         sums = _event_sums(sheet, scope, as_of)
-        columns = _sheet_columns(sheet, sums, scope, as_of)
+        columns = _sheet_columns(sheet, sums, definitions, as_of, scope)
         source = sums.join(contacts, pk=sums.col.contact_id, _join_type=LOUTER) if sums else contacts
         rows = source.annotate(**columns).values(*columns)
         row = (with_cte(sums, select=rows) if sums else rows).first()
@@ -113,8 +128,8 @@ def _contacts_of(sheet: Sheet, definitions: Definitions, as_of: date, scope: Sco
     contacts = Contact.objects.filter(scope.on("pk"), merged_into__isnull=True).order_by()
     for other in definitions.sheets:
         if other.row.pk == sheet.row.pk:
-            return contacts.filter(compile_condition(sheet.row.audience, scope, as_of))
-        contacts = contacts.exclude(compile_condition(other.row.audience, scope, as_of) or Q(pk__isnull=False))
+            return contacts.filter(definitions.compile(sheet.row.audience, scope, as_of))
+        contacts = contacts.exclude(definitions.compile(other.row.audience, scope, as_of))
     raise ValueError(f"{sheet.row} is not among the definitions")
 
 
@@ -134,7 +149,9 @@ def _in_reach(acts: QuerySet[Interaction], rules: Iterable[Rule], as_of: date) -
     acts = acts.filter(kind__in=sorted({str(rule.interaction_id) for rule in rules}), occurred_at__lt=end)
     reaches = [_reach_days(rule) for rule in rules]
     if all(reach is not None for reach in reaches):
-        acts = acts.filter(occurred_at__gt=end - timedelta(days=max(reach for reach in reaches if reach is not None)))
+        acts = acts.filter(
+            occurred_at__gt=end - timedelta(days=max(reach for reach in reaches if reach is not None))
+        )
     return acts
 
 
@@ -155,13 +172,17 @@ def _event_sum(rule: Rule, as_of: date) -> Any:
         counted &= Q(occurred_at__gt=end - timedelta(days=rule.window_days))
     if not rule.half_life_days:
         return Count("pk", filter=counted) * Value(rule.points * THOUSANDTHS)
-    age_days = Func(Value("day"), Value(end) - F("occurred_at"), function="date_part", output_field=FloatField())
+    age_days = Func(
+        Value("day"), Value(end) - F("occurred_at"), function="date_part", output_field=FloatField()
+    )
     left = Power(Value(0.5), age_days / Value(float(rule.half_life_days)), output_field=FloatField())
     # Integers of 4 bytes, because their sum is an integer too; that of larger ones is the slow `numeric`.
     return Sum(Cast(left * Value(float(rule.points * THOUSANDTHS)), IntegerField()), filter=counted)
 
 
-def _sheet_columns(sheet: Sheet, sums: CTE | None, scope: Scope, as_of: date) -> dict[str, Any]:
+def _sheet_columns(
+    sheet: Sheet, sums: CTE | None, definitions: Definitions, as_of: date, scope: Scope
+) -> dict[str, Any]:
     """Every step from the rules to the value, by name: raw_, rule_ and group_ with their key, then the totals."""
     columns: dict[str, Any] = {}
     total: Any = Value(0)
@@ -172,7 +193,7 @@ def _sheet_columns(sheet: Sheet, sums: CTE | None, scope: Scope, as_of: date) ->
                 raw: Any = Coalesce(getattr(sums.col, f"event_{rule.pk}"), 0, output_field=IntegerField())
                 capped = _capped(rule, raw)
             else:
-                met = compile_condition(rule.condition, scope, as_of) or Q(pk__isnull=False)
+                met = definitions.compile(rule.condition, scope, as_of)
                 raw = Case(When(met, then=Value(rule.points * THOUSANDTHS)), default=Value(0))
                 capped = raw
             columns[f"raw_{rule.pk}"] = raw
@@ -193,7 +214,11 @@ def _capped(rule: Rule, thousandths: Any) -> Any:
     if rule.cap is None:
         return thousandths
     limit = Value(rule.cap * THOUSANDTHS)
-    return Least(thousandths, limit) if rule.points >= 0 else Greatest(thousandths, Value(-rule.cap * THOUSANDTHS))
+    return (
+        Least(thousandths, limit)
+        if rule.points >= 0
+        else Greatest(thousandths, Value(-rule.cap * THOUSANDTHS))
+    )
 
 
 def _clamped(amount: Any, least: int | None, most: int | None, unit: int) -> Any:
@@ -225,7 +250,9 @@ def _parts(sheet: Sheet, row: dict[str, Any]) -> Iterable[Part]:
                             capped - raw, "cap", name)  # fmt: skip
         over = row[f"group_{group.row.pk}"] - row[f"sum_{group.row.pk}"]
         limit = group.row.most if over < 0 else group.row.least
-        words = _("At most %(limit)d for “%(group)s”") if over < 0 else _("At least %(limit)d for “%(group)s”")
+        words = (
+            _("At most %(limit)d for “%(group)s”") if over < 0 else _("At least %(limit)d for “%(group)s”")
+        )
         yield from part(words % {"limit": limit or 0, "group": name}, over, "cap", name)
     yield from part(_("Rounding to whole points"), row["rounded"] * THOUSANDTHS - row["total"], "rounding")
     yield from part(

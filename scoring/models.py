@@ -63,7 +63,9 @@ class ScoreSheet(models.Model):
 class RuleGroup(models.Model):
     """Rules under one cap, so that no single kind of act makes a lead hot."""
 
-    sheet = models.ForeignKey(ScoreSheet, verbose_name=_("sheet"), on_delete=models.CASCADE, related_name="groups")
+    sheet = models.ForeignKey(
+        ScoreSheet, verbose_name=_("sheet"), on_delete=models.CASCADE, related_name="groups"
+    )
     name = models.CharField(_("name"), max_length=100)
     order = models.PositiveSmallIntegerField(_("order"), default=100)
     least = models.SmallIntegerField(_("at least"), null=True, blank=True, help_text=_("Blank is no limit."))
@@ -89,8 +91,12 @@ class Rule(models.Model):
         EVENT = "event", _("What they do")
         ATTRIBUTE = "attribute", _("Who they are")
 
-    group = models.ForeignKey(RuleGroup, verbose_name=_("group"), on_delete=models.CASCADE, related_name="rules")
-    name = models.CharField(_("name"), max_length=150, blank=True, help_text=_("Blank: described by what it says."))
+    group = models.ForeignKey(
+        RuleGroup, verbose_name=_("group"), on_delete=models.CASCADE, related_name="rules"
+    )
+    name = models.CharField(
+        _("name"), max_length=150, blank=True, help_text=_("Blank: described by what it says.")
+    )
     kind = models.CharField(_("kind"), max_length=9, choices=Kind, default=Kind.EVENT)
     order = models.PositiveSmallIntegerField(_("order"), default=100)
     active = models.BooleanField(_("active"), default=True)
@@ -98,7 +104,11 @@ class Rule(models.Model):
         _("points"), validators=[MinValueValidator(-POINTS_MOST), MaxValueValidator(POINTS_MOST)]
     )
     condition = models.JSONField(
-        _("condition"), default=dict, blank=True, validators=[validate_condition], help_text=_("For “who they are”.")
+        _("condition"),
+        default=dict,
+        blank=True,
+        validators=[validate_condition],
+        help_text=_("For “who they are”."),
     )
     interaction = models.ForeignKey(
         InteractionKind,
@@ -122,10 +132,16 @@ class Rule(models.Model):
         help_text=_("The most that this rule gives in all; for negative points, the most that it takes."),
     )
     window_days = models.PositiveSmallIntegerField(
-        _("only in the last days"), null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(DAYS_MOST)]
+        _("only in the last days"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(DAYS_MOST)],
     )
     half_life_days = models.PositiveSmallIntegerField(
-        _("halves every … days"), null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(DAYS_MOST)]
+        _("halves every … days"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(DAYS_MOST)],
     )
 
     class Meta:
@@ -134,7 +150,8 @@ class Rule(models.Model):
         ordering = ["group__order", "order", "pk"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind="event", interaction__isnull=False) | Q(kind="attribute", interaction__isnull=True),
+                condition=Q(kind="event", interaction__isnull=False)
+                | Q(kind="attribute", interaction__isnull=True),
                 name="rule_kind_has_its_subject",
                 violation_error_message=_("“What they do” needs an interaction; “who they are” has none."),
             ),
@@ -199,7 +216,9 @@ class Threshold(models.Model):
 class Score(models.Model):
     """A contact's present score on a sheet, and the day it was computed for."""
 
-    contact = models.ForeignKey(Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="scores")
+    contact = models.ForeignKey(
+        Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="scores"
+    )
     sheet = models.ForeignKey(
         ScoreSheet, verbose_name=_("sheet"), on_delete=models.CASCADE, related_name="+", db_index=False
     )
@@ -224,10 +243,19 @@ class ScoreChange(models.Model):
         FADING = "fading", _("Faded over a mark")
 
     contact = models.ForeignKey(
-        Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="score_changes", db_index=False
+        Contact,
+        verbose_name=_("contact"),
+        on_delete=models.CASCADE,
+        related_name="score_changes",
+        db_index=False,
     )
     sheet = models.ForeignKey(
-        ScoreSheet, verbose_name=_("sheet"), null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+        ScoreSheet,
+        verbose_name=_("sheet"),
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     before = models.SmallIntegerField(_("from"))
     after = models.SmallIntegerField(_("to"))
@@ -238,7 +266,9 @@ class ScoreChange(models.Model):
         verbose_name = _("score change")
         verbose_name_plural = _("score changes")
         ordering = ["-at", "-pk"]
-        indexes = [models.Index(fields=["contact", "-at"], name="score_history")]  # the line on the contact page
+        indexes = [
+            models.Index(fields=["contact", "-at"], name="score_history")
+        ]  # the line on the contact page
 
     def __str__(self) -> str:
         return f"{self.before} → {self.after}"

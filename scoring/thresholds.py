@@ -1,17 +1,17 @@
 """Which stage a score means: the marks of the first threshold whose audience fits."""
 
-from collections.abc import Sequence
 from datetime import date
 
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, When
 
-from leads.conditions import Scope, compile_condition
+from leads.conditions import Scope
 from leads.models import Hold, Stage
 from leads.models.people import TEMPERATURES
 from scoring.models import Threshold
+from scoring.sheets import Definitions
 
 
-def stage_by_score(thresholds: Sequence[Threshold], scope: Scope, as_of: date) -> Case:
+def stage_by_score(definitions: Definitions, scope: Scope, as_of: date) -> Case:
     """The stage that the annotation `value` means for a contact, given its present stage.
 
     Customers and the disqualified, visitors who are not yet known, and leads under a rep's decision stay where
@@ -20,8 +20,8 @@ def stage_by_score(thresholds: Sequence[Threshold], scope: Scope, as_of: date) -
     held = Exists(Hold.objects.filter(contact=OuterRef("pk"), released_at__isnull=True))
     stays = ~Q(stage__in=TEMPERATURES) | Q(known_at__isnull=True) | Q(held)
     cases = [When(stays, then=F("stage"))]
-    for threshold in thresholds:
-        fits = compile_condition(threshold.audience, scope, as_of) or Q(pk__isnull=False)
+    for threshold in definitions.thresholds:
+        fits = definitions.compile(threshold.audience, scope, as_of)
         cases.append(When(fits, then=_by_marks(threshold)))
     return Case(*cases, default=F("stage"), output_field=CharField())
 

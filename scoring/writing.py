@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django_cte import with_cte
 
 from leads import sets
-from leads.conditions import Scope, compile_condition
+from leads.conditions import Scope
 from leads.models import Contact, Direction, Hold, Interaction, InteractionKind, Stage, StageChange
 from leads.stages import Move, move_to_stage
 from scoring.evaluate import evaluated, points_since_rejection
@@ -48,7 +50,7 @@ def score_touched_contacts(contacts: list[int], definitions: Definitions, as_of:
             ["score", "scored_at", "last_active_at"],
             [(row.contact, row.value, now, row.last_active_at) for row in rows],
         )
-        _store(rows, sheet, as_of, now, ScoreChange.Cause.INTERACTION)
+        _store(rows, sheet, as_of, now, ScoreChange.Cause.INTERACTION, len(definitions.sheets) > 1)
     _without_sheet(definitions, as_of, scope, now)
     _let_rejected_return(definitions, as_of, scope, now)
 
@@ -56,28 +58,47 @@ def score_touched_contacts(contacts: list[int], definitions: Definitions, as_of:
 def score_range(
     scope: Scope, definitions: Definitions, as_of: date, now: datetime, cause: ScoreChange.Cause
 ) -> int:
-    """Score a part of the base without locking it first; returns how many contacts changed.
+    """Score a part of the base; returns how many contacts changed.
 
-    A contact that is scored by somebody else between the reading and the writing keeps that newer score.
+    Nothing is locked while the scores are computed. What differs is then written in small transactions, each of
+    which leaves alone the contacts that somebody else has scored in between: their scores are newer.
     """
     changed = 0
     for sheet in definitions.sheets:
         query = _evaluated_rows(sheet, definitions, as_of, scope)
-        if cause == ScoreChange.Cause.FADING:
-            query = query.exclude(Q(score=F("value")) & Q(stage=F("stage_after")))
-        rows = {row[0]: Scored(*row) for row in query.values_list(*COLUMNS)}
-        written = sets.update_rows(
-            Contact,
-            ["score", "scored_at"],
-            [(row.contact, row.value, now, row.before, row.scored_at) for row in rows.values()],
-            unless_changed=["score", "scored_at"],
-        )
-        kept = [rows[pk] for pk in sorted(written)]
-        _store(kept, sheet, as_of, now, cause)
-        changed += sum(row.value != row.before or row.stage != row.stage_after for row in kept)
-    _without_sheet(definitions, as_of, scope, now)
-    _let_rejected_return(definitions, as_of, scope, now)
+        settled = Q(score=F("value")) & Q(stage=F("stage_after"))
+        if cause == ScoreChange.Cause.SHEET:
+            settled &= Q(Exists(Score.objects.filter(contact=OuterRef("pk"), sheet=sheet.row)))
+        with sets.local_settings(work_mem=WORK_MEMORY):
+            rows = [Scored(*row) for row in query.exclude(settled).values_list(*COLUMNS)]
+        for start in range(0, len(rows), PORTION):
+            portion = rows[start : start + PORTION]
+            changed += sets.retry_deadlocks(partial(_write_portion, portion, sheet, as_of, now, cause))
+    with transaction.atomic():
+        _without_sheet(definitions, as_of, scope, now)
+        _let_rejected_return(definitions, as_of, scope, now)
     return changed
+
+
+WORK_MEMORY = "256MB"
+"""for the aggregate over a chunk of the base, which would go through the disk otherwise"""
+PORTION = 5_000
+"""contacts per writing transaction: whoever waits for one of them waits some tens of milliseconds"""
+
+
+def _write_portion(
+    rows: list[Scored], sheet: Sheet, as_of: date, now: datetime, cause: ScoreChange.Cause
+) -> int:
+    by_contact = {row.contact: row for row in rows}
+    written = sets.update_rows(
+        Contact,
+        ["score", "scored_at"],
+        [(row.contact, row.value, now, row.before, row.scored_at) for row in rows],
+        unless_changed=["score", "scored_at"],
+    )
+    kept = [by_contact[pk] for pk in sorted(written)]
+    _store(kept, sheet, as_of, now, cause, cause == ScoreChange.Cause.SHEET)
+    return sum(row.value != row.before or row.stage != row.stage_after for row in kept)
 
 
 COLUMNS = ("pk", "value", "score", "scored_at", "stage", "stage_after")
@@ -85,22 +106,26 @@ COLUMNS = ("pk", "value", "score", "scored_at", "stage", "stage_after")
 
 def _evaluated_rows(sheet: Sheet, definitions: Definitions, as_of: date, scope: Scope) -> QuerySet[Contact]:
     scores, contacts = evaluated(sheet, definitions, as_of, scope)
-    decided = contacts.annotate(stage_after=stage_by_score(definitions.thresholds, scope, as_of))
+    decided = contacts.annotate(stage_after=stage_by_score(definitions, scope, as_of))
     complete: QuerySet[Contact] = with_cte(scores, select=decided)
     return complete
 
 
-def _store(rows: list[Scored], sheet: Sheet, as_of: date, now: datetime, cause: ScoreChange.Cause) -> None:
-    """Scores, history and stages of contacts whose own row was written in this transaction."""
+def _store(
+    rows: list[Scored], sheet: Sheet, as_of: date, now: datetime, cause: ScoreChange.Cause, leave_others: bool
+) -> None:
+    """Scores, history and stages of contacts whose own row was written in this transaction.
+
+    `leave_others`: they may have come from another sheet, whose score is to go.
+    """
     sets.upsert_rows(
         Score,
         ["contact", "sheet", "value", "as_of"],
         [(row.contact, sheet.row.pk, row.value, as_of) for row in rows],
         key=["contact", "sheet"],
     )
-    if cause != ScoreChange.Cause.FADING:
-        moved = [row.contact for row in rows]
-        Score.objects.filter(contact__any=moved).exclude(sheet=sheet.row).delete()
+    if leave_others:
+        Score.objects.filter(contact__any=[row.contact for row in rows]).exclude(sheet=sheet.row).delete()
     changes = [
         (row.contact, sheet.row.pk, row.before, row.value, cause.value, now)
         for row in rows
@@ -117,7 +142,7 @@ def _without_sheet(definitions: Definitions, as_of: date, scope: Scope, now: dat
     for sheet in definitions.sheets:
         if not sheet.row.audience:
             return
-        rest = rest.exclude(compile_condition(sheet.row.audience, scope, as_of))
+        rest = rest.exclude(definitions.compile(sheet.row.audience, scope, as_of))
     left = list(rest.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
     if left:
         Score.objects.filter(contact__any=left).delete()
@@ -137,13 +162,16 @@ def _let_rejected_return(definitions: Definitions, as_of: date, scope: Scope, no
         points = {pk: fresh for pk, fresh in points_since_rejection(sheet, as_of, left) if pk in of_sheet}
         undecided = set(points)
         for threshold in definitions.thresholds:
-            fits = compile_condition(threshold.audience, left, as_of)
+            fits = definitions.compile(threshold.audience, left, as_of)
             here = set(Contact.objects.filter(fits, pk__any=sorted(undecided)).values_list("pk", flat=True))
             undecided -= here
             back = {pk: points[pk] for pk in here if points[pk] >= threshold.mql_up}
             rejected.filter(contact__any=sorted(back)).update(released_at=now)
             move_to_stage(
-                [Move(pk, Stage.SQL if fresh >= threshold.sql_up else Stage.MQL) for pk, fresh in back.items()],
+                [
+                    Move(pk, Stage.SQL if fresh >= threshold.sql_up else Stage.MQL)
+                    for pk, fresh in back.items()
+                ],
                 StageChange.Cause.SCORE,
                 at=now,
             )

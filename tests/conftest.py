@@ -10,7 +10,12 @@ from leads.search import index_contacts
 
 def make_user(name: str, role: str, team: Team | None = None, **fields) -> User:
     user = User.objects.create_user(
-        name.lower(), f"{name.lower()}@leadmgr.example", "a long enough password", first_name=name, team=team, **fields
+        name.lower(),
+        f"{name.lower()}@leadmgr.example",
+        "a long enough password",
+        first_name=name,
+        team=team,
+        **fields,
     )
     user.groups.add(Group.objects.get(name=role))
     return user

@@ -23,7 +23,9 @@ END = datetime(2026, 3, 11, tzinfo=UTC)
 
 
 def make_sheet(*rules: dict, least=0, most=100, group_most=None, group_least=None, **fields) -> ScoreSheet:
-    sheet = ScoreSheet.objects.create(slug=f"sheet-{ScoreSheet.objects.count()}", name="Sheet", least=least, most=most, **fields)
+    sheet = ScoreSheet.objects.create(
+        slug=f"sheet-{ScoreSheet.objects.count()}", name="Sheet", least=least, most=most, **fields
+    )
     group = RuleGroup.objects.create(sheet=sheet, name="Group", most=group_most, least=group_least)
     for rule in rules:
         Rule.objects.create(group=group, **rule)
@@ -54,7 +56,11 @@ def score_of(contact: Contact, as_of: date = DAY) -> int:
         (event("form_submitted", 20, cap=30), [1, 2], 30),  # 40, at most 30
         (event("form_submitted", 20), [], 0),
         (event("form_submitted", 20, window_days=7), [6.9, 7.1], 20),  # one of the two is within 7 days
-        (event("form_submitted", 20, window_days=7), [7], 0),  # exactly 7 days before the end of the day is out
+        (
+            event("form_submitted", 20, window_days=7),
+            [7],
+            0,
+        ),  # exactly 7 days before the end of the day is out
         (event("form_submitted", 20, half_life_days=10), [0.5], 20),  # today: whole
         (event("form_submitted", 20, half_life_days=10), [10.5], 10),  # 10 whole days: 20 × ½
         (event("form_submitted", 20, half_life_days=10), [20.5, 10.5], 15),  # 20 × ¼ + 20 × ½
@@ -104,11 +110,17 @@ def test_a_filter_decides_which_interactions_count(where, counts):
 def test_an_attribute_rule_gives_its_points_when_its_condition_is_met():
     Attribute.objects.create(key="age", type="number")
     make_sheet(
-        {"kind": "attribute", "points": 15, "condition": {"field": "attributes.age", "op": "at_least", "value": 30}},
+        {
+            "kind": "attribute",
+            "points": 15,
+            "condition": {"field": "attributes.age", "op": "at_least", "value": 30},
+        },
         {"kind": "attribute", "points": -5, "condition": {"field": "country", "op": "is_not", "value": "KR"}},
     )
     assert score_of(make_contact("A", "B", "a@x.example", country="kr", attributes={"age": 44})) == 15
-    assert score_of(make_contact("C", "D", "c@x.example", attributes={"age": 44})) == 10  # 15 − 5: unknown is not KR
+    assert (
+        score_of(make_contact("C", "D", "c@x.example", attributes={"age": 44})) == 10
+    )  # 15 − 5: unknown is not KR
     assert score_of(make_contact("E", "F", "e@x.example", country="KR", attributes={"age": "forty"})) == 0
 
 
@@ -231,8 +243,17 @@ people = st.lists(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
-@given(st.lists(groups, max_size=3), people, st.integers(-40, 0), st.integers(0, 100), st.integers(1, 5), st.data())
-def test_the_evaluator_equals_the_reference_in_batches_of_any_size(drawn_groups, drawn_people, least, most, size, data):
+@given(
+    st.lists(groups, max_size=3),
+    people,
+    st.integers(-40, 0),
+    st.integers(0, 100),
+    st.integers(1, 5),
+    st.data(),
+)
+def test_the_evaluator_equals_the_reference_in_batches_of_any_size(
+    drawn_groups, drawn_people, least, most, size, data
+):
     Attribute.objects.get_or_create(key="age", defaults={"type": "number"})
     ScoreSheet.objects.all().delete()
     sheet = ScoreSheet.objects.create(slug="drawn", name="Drawn", least=least, most=most + 1)

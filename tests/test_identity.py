@@ -10,7 +10,10 @@ from leads.identity import Claim, IdentityError, normal_email, normal_id, normal
     [
         ("Kim@Hanbit.Example", "kim@hanbit.example"),
         ("  kim@hanbit.example ", "kim@hanbit.example"),
-        ("kim.seo+news@hanbit.example", "kim.seo+news@hanbit.example"),  # dots and tags may be another mailbox
+        (
+            "kim.seo+news@hanbit.example",
+            "kim.seo+news@hanbit.example",
+        ),  # dots and tags may be another mailbox
         ("info@münchen.example", "info@xn--mnchen-3ya.example"),
         ("문의@한빛.한국", "문의@xn--xx3br43b.xn--3e0b707e"),
     ],
@@ -72,7 +75,9 @@ def test_a_visitor_becomes_the_person_that_makes_itself_known():
 
 
 def test_a_visitor_is_absorbed_by_the_person_they_turn_out_to_be():
-    result = plan([claim(browser=BROWSER), claim(EMAIL_A, browser=BROWSER)], {BROWSER: 7, EMAIL_A: 3}, {3}, {})
+    result = plan(
+        [claim(browser=BROWSER), claim(EMAIL_A, browser=BROWSER)], {BROWSER: 7, EMAIL_A: 3}, {3}, {}
+    )
     assert result.absorbed == {7: 3}
     assert result.owners == [3, 3]
 
@@ -85,7 +90,12 @@ def test_two_known_people_are_never_joined_by_a_browser():
 
 
 def test_on_a_shared_browser_later_events_follow_the_last_to_make_themselves_known():
-    claims = [claim(EMAIL_A, browser=BROWSER), claim(browser=BROWSER), claim(EMAIL_B, browser=BROWSER), claim(browser=BROWSER)]
+    claims = [
+        claim(EMAIL_A, browser=BROWSER),
+        claim(browser=BROWSER),
+        claim(EMAIL_B, browser=BROWSER),
+        claim(browser=BROWSER),
+    ]
     result = plan(claims, {EMAIL_A: 3, EMAIL_B: 4, BROWSER: 3}, {3, 4}, {})
     assert result.owners == [3, 3, 4, 4]
     assert result.moved == {BROWSER: 4}

@@ -13,7 +13,9 @@ pytestmark = pytest.mark.django_db
 def test_each_role_has_the_permissions_it_lists(role):
     granted = {
         f"{app}.{name}"
-        for app, name in Group.objects.get(name=role).permissions.values_list("content_type__app_label", "codename")
+        for app, name in Group.objects.get(name=role).permissions.values_list(
+            "content_type__app_label", "codename"
+        )
     }
     assert granted == PERMISSIONS[role]
 

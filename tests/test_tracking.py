@@ -29,9 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def keys(db):
     source = Source.objects.create(slug="web", name="Web")
-    return {
-        kind: CaptureKey.issue(name=kind, kind=kind, source=source)[1] for kind in ("server", "browser")
-    }
+    return {kind: CaptureKey.issue(name=kind, kind=kind, source=source)[1] for kind in ("server", "browser")}
 
 
 @pytest.fixture
@@ -91,7 +89,10 @@ def test_each_call_of_the_specification_is_stored_as_its_kind(send):
 
 
 def test_the_short_addresses_of_browser_sdks_work(send, keys):
-    assert send("t", {"writeKey": keys["browser"], "anonymousId": "v", "event": "search"}, key=None).status_code == 200
+    assert (
+        send("t", {"writeKey": keys["browser"], "anonymousId": "v", "event": "search"}, key=None).status_code
+        == 200
+    )
 
 
 def test_a_replayed_event_changes_nothing(send):
@@ -137,7 +138,10 @@ def test_the_senders_clock_is_corrected_by_sent_at(send):
 
 
 def test_campaign_context_becomes_source_campaign_and_keyword(send):
-    context = {"campaign": {"source": "Google Ads", "name": "Autumn", "term": "electric car"}, "page": {"path": "/ioniq"}}
+    context = {
+        "campaign": {"source": "Google Ads", "name": "Autumn", "term": "electric car"},
+        "page": {"path": "/ioniq"},
+    }
     send("track", {"anonymousId": "v", "event": "Ad Clicked", "context": context})
     stored = Interaction.objects.get()
     assert (stored.source.slug, stored.campaign.name, stored.keyword, stored.target) == (
@@ -172,7 +176,11 @@ def test_a_visitor_of_before_joins_a_person_who_is_new_in_the_batch(send):
 
 def test_a_server_key_overwrites_and_a_browser_key_fills_blanks(send, keys):
     send("identify", {"userId": "1", "traits": {"city": "Seoul", "plan": "a"}})
-    send("identify", {"userId": "1", "traits": {"city": "Busan", "country": "KR", "plan": "b"}}, key=keys["browser"])
+    send(
+        "identify",
+        {"userId": "1", "traits": {"city": "Busan", "country": "KR", "plan": "b"}},
+        key=keys["browser"],
+    )
     contact = Contact.objects.get()
     assert (contact.city, contact.country, contact.attributes["plan"]) == ("Seoul", "KR", "a")
     send("identify", {"userId": "1", "traits": {"city": "Busan", "country": "", "plan": "b"}})
@@ -186,7 +194,9 @@ def test_a_browser_key_declares_no_attributes(send, keys):
 
 
 def test_the_same_id_in_two_sources_is_two_people(send, keys):
-    other = CaptureKey.issue(name="crm", kind="server", source=Source.objects.create(slug="crm", name="CRM"))[1]
+    other = CaptureKey.issue(name="crm", kind="server", source=Source.objects.create(slug="crm", name="CRM"))[
+        1
+    ]
     send("identify", {"userId": "42"})
     send("identify", {"userId": "42"}, key=other)
     assert Contact.objects.count() == 2
@@ -209,7 +219,9 @@ BAD_BODIES = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "word"), [row[1:] for row in BAD_BODIES], ids=[row[0] for row in BAD_BODIES])
+@pytest.mark.parametrize(
+    ("body", "status", "word"), [row[1:] for row in BAD_BODIES], ids=[row[0] for row in BAD_BODIES]
+)
 def test_a_bad_body_gets_a_clear_answer(send, body, status, word):
     response = send("batch", None, raw=body)
     assert response.status_code == status

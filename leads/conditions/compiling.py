@@ -74,9 +74,14 @@ def matching(tree: Tree, as_of: date | None = None, scope: Scope = EVERYBODY) ->
     return Contact.objects.known().filter(scope.on("pk"), compile_condition(tree, scope, as_of or today()))
 
 
-def compile_condition(tree: Tree, scope: Scope, as_of: date) -> Q:
-    """A filter on contacts, true or false for each contact of the scope and never NULL."""
-    return _Compiler(scope, as_of).tree(tree)
+def compile_condition(
+    tree: Tree, scope: Scope, as_of: date, fields: Mapping[str, ConditionField] | None = None
+) -> Q:
+    """A filter on contacts, true or false for each contact of the scope and never NULL.
+
+    Who compiles many conditions loads `contact_fields()` once and gives it as `fields`.
+    """
+    return _Compiler(scope, as_of, fields).tree(tree)
 
 
 def compile_where(leaves: Sequence[Tree], as_of: date) -> Q:
@@ -94,13 +99,13 @@ def compile_where(leaves: Sequence[Tree], as_of: date) -> Q:
 
 
 class _Compiler:
-    def __init__(self, scope: Scope, as_of: date) -> None:
+    def __init__(self, scope: Scope, as_of: date, fields: Mapping[str, ConditionField] | None) -> None:
         self.scope = scope
         self.as_of = as_of
-        self._fields: dict[str, ConditionField] | None = None
+        self._fields = fields
 
     @property
-    def fields(self) -> dict[str, ConditionField]:
+    def fields(self) -> Mapping[str, ConditionField]:
         if self._fields is None:
             self._fields = contact_fields()
         return self._fields
@@ -222,4 +227,6 @@ def _date(field: ConditionField, operator: str, value: Any, as_of: date) -> Q:
         return Q(LessThan(expression, start(day)))
     if operator == "after":
         return Q(GreaterThanOrEqual(expression, start(day + timedelta(days=1))))
-    return Q(GreaterThanOrEqual(expression, start(day))) & Q(LessThan(expression, start(day + timedelta(days=1))))
+    return Q(GreaterThanOrEqual(expression, start(day))) & Q(
+        LessThan(expression, start(day + timedelta(days=1)))
+    )

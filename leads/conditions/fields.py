@@ -16,7 +16,16 @@ from leads.registry import Words, registry
 TEXT, NUMBER, BOOLEAN, DATE, CHOICE = "text", "number", "boolean", "date", "choice"
 
 OPERATORS: dict[str, tuple[str, ...]] = {
-    TEXT: ("is", "is_not", "is_any_of", "contains", "does_not_contain", "starts_with", "is_known", "is_unknown"),
+    TEXT: (
+        "is",
+        "is_not",
+        "is_any_of",
+        "contains",
+        "does_not_contain",
+        "starts_with",
+        "is_known",
+        "is_unknown",
+    ),
     CHOICE: ("is", "is_not", "is_any_of"),
     NUMBER: ("is", "is_not", "at_least", "at_most", "more_than", "less_than", "is_known", "is_unknown"),
     BOOLEAN: ("is", "is_not", "is_known", "is_unknown"),

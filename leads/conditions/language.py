@@ -53,21 +53,26 @@ class _Validator:
 
     def tree(self, tree: Any, place: str, depth: int, inside: tuple[str, ...] = ()) -> None:
         if not isinstance(tree, Mapping):
-            raise ConditionError(_("%(place)s: must be an object such as {\"field\": …}") % {"place": place})
+            raise ConditionError(_('%(place)s: must be an object such as {"field": …}') % {"place": place})
         if not tree:
             return
         if depth > DEEPEST:
-            raise ConditionError(_("%(place)s: nested deeper than %(most)d levels") % {"place": place, "most": DEEPEST})
+            raise ConditionError(
+                _("%(place)s: nested deeper than %(most)d levels") % {"place": place, "most": DEEPEST}
+            )
         kinds = [key for key in ("all", "any", "not", "field", "count", "consent", "segment") if key in tree]
         if len(kinds) != 1:
             raise ConditionError(
-                _("%(place)s: needs exactly one of all, any, not, field, count, consent, segment") % {"place": place}
+                _("%(place)s: needs exactly one of all, any, not, field, count, consent, segment")
+                % {"place": place}
             )
         kind = kinds[0]
         if kind in ("all", "any"):
             self._only(tree, {kind}, place)
             if not isinstance(tree[kind], Sequence) or isinstance(tree[kind], str):
-                raise ConditionError(_("%(place)s: must be a list of conditions") % {"place": f"{place}.{kind}"})
+                raise ConditionError(
+                    _("%(place)s: must be a list of conditions") % {"place": f"{place}.{kind}"}
+                )
             for index, child in enumerate(tree[kind]):
                 self.tree(child, f"{place}.{kind}[{index}]", depth + 1, inside)
             return
@@ -77,7 +82,9 @@ class _Validator:
             return
         self.leaves += 1
         if self.leaves > MOST_LEAVES:
-            raise ConditionError(_("%(place)s: more than %(most)d questions") % {"place": place, "most": MOST_LEAVES})
+            raise ConditionError(
+                _("%(place)s: more than %(most)d questions") % {"place": place, "most": MOST_LEAVES}
+            )
         if kind == "field":
             self.leaf(tree, place, self.fields)
         elif kind == "count":
@@ -93,14 +100,21 @@ class _Validator:
         field = fields.get(name) if isinstance(name, str) else None
         if field is None:
             raise ConditionError(
-                _("%(place)s: there is no field “%(name)s”; attributes are written attributes.name and must be declared")
+                _(
+                    "%(place)s: there is no field “%(name)s”; attributes are written attributes.name and must be declared"
+                )
                 % {"place": place, "name": str(name)[:80]}
             )
         operator = tree.get("op")
         if operator not in OPERATORS[field.type]:
             raise ConditionError(
                 _("%(place)s: “%(field)s” cannot be asked “%(op)s”; use one of %(known)s")
-                % {"place": place, "field": name, "op": str(operator)[:40], "known": ", ".join(OPERATORS[field.type])}
+                % {
+                    "place": place,
+                    "field": name,
+                    "op": str(operator)[:40],
+                    "known": ", ".join(OPERATORS[field.type]),
+                }
             )
         if operator in WITHOUT_VALUE:
             self._only(tree, {"field", "op"}, place)
@@ -127,10 +141,13 @@ class _Validator:
             try:
                 date.fromisoformat(value)
             except (TypeError, ValueError) as error:
-                raise ConditionError(_("%(place)s: must be a day such as 2026-11-22") % {"place": place}) from error
+                raise ConditionError(
+                    _("%(place)s: must be a day such as 2026-11-22") % {"place": place}
+                ) from error
         elif not isinstance(value, str) or not value.strip() or len(value) > TEXT_LONGEST or "\0" in value:
             raise ConditionError(
-                _("%(place)s: must be a text of 1 to %(most)d characters") % {"place": place, "most": TEXT_LONGEST}
+                _("%(place)s: must be a text of 1 to %(most)d characters")
+                % {"place": place, "most": TEXT_LONGEST}
             )
         elif field.type == CHOICE and value not in dict(field.choices):
             raise ConditionError(
@@ -142,7 +159,9 @@ class _Validator:
         self._only(tree, {"count", "op", "value"}, place)
         count = tree["count"]
         if not isinstance(count, Mapping):
-            raise ConditionError(_("%(place)s: must be an object such as {\"kind\": …}") % {"place": f"{place}.count"})
+            raise ConditionError(
+                _('%(place)s: must be an object such as {"kind": …}') % {"place": f"{place}.count"}
+            )
         self._only(count, {"kind", "where", "within_days"}, f"{place}.count")
         if count.get("kind") not in self.kinds:
             raise ConditionError(
@@ -154,7 +173,8 @@ class _Validator:
         self.where(count.get("where", []), f"{place}.count.where")
         if tree.get("op") not in COUNT_OPERATORS:
             raise ConditionError(
-                _("%(place)s: must be one of %(known)s") % {"place": f"{place}.op", "known": ", ".join(COUNT_OPERATORS)}
+                _("%(place)s: must be one of %(known)s")
+                % {"place": f"{place}.op", "known": ", ".join(COUNT_OPERATORS)}
             )
         self._whole(tree.get("value"), 0, 1_000_000, f"{place}.value")
 
@@ -164,7 +184,7 @@ class _Validator:
         for index, leaf in enumerate(leaves):
             here = f"{place}[{index}]"
             if not isinstance(leaf, Mapping) or "field" not in leaf:
-                raise ConditionError(_("%(place)s: must be an object such as {\"field\": …}") % {"place": here})
+                raise ConditionError(_('%(place)s: must be an object such as {"field": …}') % {"place": here})
             name = leaf["field"]
             if isinstance(name, str) and name.startswith(PROPERTY) and len(name) > len(PROPERTY):
                 value = leaf.get("value")
@@ -177,7 +197,9 @@ class _Validator:
         self._only(tree, {"consent", "op", "value"}, place)
         consent = tree["consent"]
         if not isinstance(consent, Mapping) or not isinstance(consent.get("purpose"), str):
-            raise ConditionError(_("%(place)s: needs a purpose and a channel") % {"place": f"{place}.consent"})
+            raise ConditionError(
+                _("%(place)s: needs a purpose and a channel") % {"place": f"{place}.consent"}
+            )
         self._only(consent, {"purpose", "channel"}, f"{place}.consent")
         self._among(consent.get("channel"), Consent.Channel.values, f"{place}.consent.channel")
         self._among(tree.get("op"), ["is", "is_not"], f"{place}.op")
@@ -188,9 +210,13 @@ class _Validator:
         slug = tree["segment"]
         segment = Segment.objects.filter(slug=slug).first() if isinstance(slug, str) else None
         if segment is None:
-            raise ConditionError(_("%(place)s: there is no segment “%(slug)s”") % {"place": place, "slug": str(slug)[:80]})
+            raise ConditionError(
+                _("%(place)s: there is no segment “%(slug)s”") % {"place": place, "slug": str(slug)[:80]}
+            )
         if segment.slug in inside:
-            raise ConditionError(_("%(place)s: segment “%(slug)s” contains itself") % {"place": place, "slug": slug})
+            raise ConditionError(
+                _("%(place)s: segment “%(slug)s” contains itself") % {"place": place, "slug": slug}
+            )
         self.tree(segment.condition, place, depth + 1, (*inside, segment.slug))
 
     @staticmethod
@@ -204,7 +230,9 @@ class _Validator:
     @staticmethod
     def _among(value: Any, known: Sequence[str], place: str) -> None:
         if value not in known:
-            raise ConditionError(_("%(place)s: must be one of %(known)s") % {"place": place, "known": ", ".join(known)})
+            raise ConditionError(
+                _("%(place)s: must be one of %(known)s") % {"place": place, "known": ", ".join(known)}
+            )
 
     @staticmethod
     def _whole(value: Any, least: int, most: int, place: str) -> None:

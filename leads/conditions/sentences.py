@@ -81,7 +81,9 @@ class _Describer:
         times = tree["value"]
         message = {
             "at_least": ngettext(
-                "%(what)s at least %(times)d time %(when)s", "%(what)s at least %(times)d times %(when)s", times
+                "%(what)s at least %(times)d time %(when)s",
+                "%(what)s at least %(times)d times %(when)s",
+                times,
             ),
             "at_most": ngettext(
                 "%(what)s at most %(times)d time %(when)s", "%(what)s at most %(times)d times %(when)s", times

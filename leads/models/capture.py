@@ -44,7 +44,12 @@ class Campaign(models.Model):
     slug = models.SlugField(_("slug"), max_length=100, unique=True, allow_unicode=True)
     name = models.CharField(_("name"), max_length=200)
     source = models.ForeignKey(
-        Source, verbose_name=_("source"), null=True, blank=True, on_delete=models.SET_NULL, related_name="campaigns"
+        Source,
+        verbose_name=_("source"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="campaigns",
     )
     starts_on = models.DateField(_("starts on"), null=True, blank=True)
     ends_on = models.DateField(_("ends on"), null=True, blank=True)
@@ -74,7 +79,9 @@ class CampaignCost(models.Model):
         verbose_name_plural = _("campaign costs")
         ordering = ["-day"]
         constraints = [
-            models.UniqueConstraint(fields=["campaign", "day", "currency"], name="one_cost_per_day_and_currency"),
+            models.UniqueConstraint(
+                fields=["campaign", "day", "currency"], name="one_cost_per_day_and_currency"
+            ),
             models.CheckConstraint(condition=models.Q(amount__gte=0), name="cost_not_negative"),
         ]
 

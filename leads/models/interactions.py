@@ -80,14 +80,27 @@ class Interaction(models.Model):
         db_column="kind",
     )
     source = models.ForeignKey(
-        Source, verbose_name=_("source"), null=True, on_delete=models.PROTECT, db_constraint=False, db_index=False
+        Source,
+        verbose_name=_("source"),
+        null=True,
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        db_index=False,
     )
     campaign = models.ForeignKey(
-        Campaign, verbose_name=_("campaign"), null=True, on_delete=models.PROTECT, db_constraint=False, db_index=False
+        Campaign,
+        verbose_name=_("campaign"),
+        null=True,
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        db_index=False,
     )
     channel = models.CharField(_("channel"), max_length=20, blank=True)
     target = models.CharField(
-        _("target"), max_length=500, blank=True, help_text=_("The page's path, the form, the message, the product.")
+        _("target"),
+        max_length=500,
+        blank=True,
+        help_text=_("The page's path, the form, the message, the product."),
     )
     keyword = models.CharField(_("search keyword"), max_length=200, blank=True)
     duration_s = models.PositiveIntegerField(_("duration in seconds"), null=True)

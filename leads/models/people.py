@@ -59,7 +59,9 @@ class Company(models.Model):
     name = models.CharField(_("name"), max_length=200)
     domain = models.CharField(_("domain"), max_length=253, blank=True)
     external_id = models.CharField(_("id in its source"), max_length=200, blank=True)
-    source = models.ForeignKey(Source, verbose_name=_("source"), null=True, blank=True, on_delete=models.SET_NULL)
+    source = models.ForeignKey(
+        Source, verbose_name=_("source"), null=True, blank=True, on_delete=models.SET_NULL
+    )
     industry = models.CharField(_("industry"), max_length=100, blank=True)
     type = models.CharField(_("type"), max_length=100, blank=True)
     employees = models.PositiveIntegerField(_("employees"), null=True, blank=True)
@@ -79,7 +81,9 @@ class Company(models.Model):
             # One company per domain, and one per id of a source: what `resolve_companies` relies on.
             models.UniqueConstraint(fields=["domain"], condition=~Q(domain=""), name="company_domain_once"),
             models.UniqueConstraint(
-                fields=["source", "external_id"], condition=~Q(external_id=""), name="company_external_id_once"
+                fields=["source", "external_id"],
+                condition=~Q(external_id=""),
+                name="company_external_id_once",
             ),
         ]
         indexes = [models.Index(fields=["name", "id"], name="company_by_name")]  # the company list
@@ -223,7 +227,13 @@ class Contact(models.Model):
         if first and last:
             hangul = any("가" <= letter <= "힣" for letter in first + last)
             return f"{last}{first}" if hangul else f"{first} {last}"
-        return first or last or self.email or self.phone or str(_("Visitor %(number)d") % {"number": self.pk or 0})
+        return (
+            first
+            or last
+            or self.email
+            or self.phone
+            or str(_("Visitor %(number)d") % {"number": self.pk or 0})
+        )
 
     @property
     def is_known(self) -> bool:
@@ -317,7 +327,9 @@ class Consent(models.Model):
     purpose = models.CharField(_("purpose"), max_length=50, default="marketing")
     channel = models.CharField(_("channel"), max_length=8, choices=Channel)
     state = models.CharField(_("state"), max_length=8, choices=State)
-    proof = models.CharField(_("proof"), max_length=500, blank=True, help_text=_("The form, page or call it came by."))
+    proof = models.CharField(
+        _("proof"), max_length=500, blank=True, help_text=_("The form, page or call it came by.")
+    )
     at = models.DateTimeField(_("at"), default=timezone.now)
 
     class Meta:

@@ -10,7 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 def validate_time_zone(value: str) -> None:
     if value not in available_timezones():
-        raise ValidationError(_("“%(value)s” is no time zone; use a name such as Asia/Seoul."), params={"value": value})
+        raise ValidationError(
+            _("“%(value)s” is no time zone; use a name such as Asia/Seoul."), params={"value": value}
+        )
 
 
 class Team(models.Model):

@@ -44,7 +44,9 @@ def receive(request: HttpRequest, call: str) -> HttpResponse:
     if request.method == "OPTIONS":
         return _allow(HttpResponse(status=204), request)
     if request.method != "POST":
-        response: HttpResponse = JsonResponse({"success": False, "error": _("Send a POST request.")}, status=405)
+        response: HttpResponse = JsonResponse(
+            {"success": False, "error": _("Send a POST request.")}, status=405
+        )
         response["Allow"] = "POST, OPTIONS"
         return response
     try:
@@ -56,7 +58,9 @@ def receive(request: HttpRequest, call: str) -> HttpResponse:
     except OperationalError:
         logger.exception("The database did not take a batch; the sender was told to repeat it.")
         response = JsonResponse(
-            {"success": False, "error": _("Nothing was stored; send it again.")}, status=503, headers={"Retry-After": "1"}
+            {"success": False, "error": _("Nothing was stored; send it again.")},
+            status=503,
+            headers={"Retry-After": "1"},
         )
     return _allow(response, request)
 
@@ -105,7 +109,9 @@ def _take(request: HttpRequest, call: str) -> HttpResponse:
 
 
 def _body(request: HttpRequest, limit: int) -> bytes:
-    too_large = RefusalError(413, _("The body is larger than %(kilobytes)d KB.") % {"kilobytes": limit // 1024})
+    too_large = RefusalError(
+        413, _("The body is larger than %(kilobytes)d KB.") % {"kilobytes": limit // 1024}
+    )
     if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
         raise too_large
     try:
@@ -117,7 +123,9 @@ def _body(request: HttpRequest, limit: int) -> bytes:
         try:
             body = inflater.decompress(body, limit + 1)
         except zlib.error as error:
-            raise RefusalError(400, _("The body is not gzip, though its Content-Encoding says so.")) from error
+            raise RefusalError(
+                400, _("The body is not gzip, though its Content-Encoding says so.")
+            ) from error
         if not inflater.eof and len(body) <= limit:
             raise RefusalError(400, _("The gzip body ends too early."))
     if len(body) > limit:
@@ -129,7 +137,9 @@ def _payload(body: bytes) -> dict[str, Any]:
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RefusalError(400, _("The body is not valid JSON in UTF-8: %(error)s") % {"error": error}) from error
+        raise RefusalError(
+            400, _("The body is not valid JSON in UTF-8: %(error)s") % {"error": error}
+        ) from error
     if not isinstance(payload, dict):
         raise RefusalError(400, _("The body must be a JSON object."))
     return payload
@@ -143,12 +153,18 @@ def _key(request: HttpRequest, payload: dict[str, Any]) -> CaptureKey:
         try:
             given = base64.b64decode(credentials, validate=True).decode().partition(":")[0]
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise RefusalError(401, _("The Authorization header is not valid basic authentication.")) from error
+            raise RefusalError(
+                401, _("The Authorization header is not valid basic authentication.")
+            ) from error
     if not isinstance(given, str) or not given:
-        raise RefusalError(401, _("Send the capture key as the user name of basic authentication, or as writeKey."))
+        raise RefusalError(
+            401, _("Send the capture key as the user name of basic authentication, or as writeKey.")
+        )
     key = CaptureKey.objects.select_related("source").filter(key_hash=CaptureKey.hash(given)).first()
     if key is None:
-        raise RefusalError(401, _("This capture key is not known; Admin › Capture keys lists those that are."))
+        raise RefusalError(
+            401, _("This capture key is not known; Admin › Capture keys lists those that are.")
+        )
     if key.revoked_at is not None:
         raise RefusalError(401, _("This capture key was revoked; use another one."))
     return key

@@ -139,7 +139,9 @@ class Reader:
                 event.target = page["path"][:TARGET_LONGEST]
         return event
 
-    def _claim(self, message: dict[str, Any], context: dict[str, Any], traits: dict[str, Any] | None) -> Claim:
+    def _claim(
+        self, message: dict[str, Any], context: dict[str, Any], traits: dict[str, Any] | None
+    ) -> Claim:
         names = []
         user_id = self._id(message, "userId")
         if user_id:
@@ -233,7 +235,11 @@ class Reader:
             event.keyword = keyword[:KEYWORD_LONGEST]
         duration = properties.get("duration_s", properties.get("duration"))
         if duration is not None:
-            if isinstance(duration, bool) or not isinstance(duration, int | float) or not 0 <= duration < SECONDS_BELOW:
+            if (
+                isinstance(duration, bool)
+                or not isinstance(duration, int | float)
+                or not 0 <= duration < SECONDS_BELOW
+            ):
                 raise MessageError(_("properties.duration: must be seconds, a number from 0"))
             event.duration_s = int(duration)
         for name in ("value", "revenue", "total"):

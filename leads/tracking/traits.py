@@ -116,7 +116,9 @@ def read_company(traits: Mapping[str, Any]) -> CompanyClaim:
         if column is None or value in (None, ""):
             continue
         if column in ("employees", "revenue"):
-            claim.fields[column] = _amount(value, f"company.{name}", 2**31 if column == "employees" else 10**14)
+            claim.fields[column] = _amount(
+                value, f"company.{name}", 2**31 if column == "employees" else 10**14
+            )
         else:
             claim.fields[column] = _words(value, 50 if column == "phone" else 100, f"company.{name}")
     return claim
@@ -170,7 +172,9 @@ def _words(value: Any, longest: int, name: str) -> str:
         raise TraitError(_("%(field)s: must be a text") % {"field": name})
     text = str(value).strip()
     if len(text) > longest:
-        raise TraitError(_("%(field)s: is longer than %(most)d characters") % {"field": name, "most": longest})
+        raise TraitError(
+            _("%(field)s: is longer than %(most)d characters") % {"field": name, "most": longest}
+        )
     return text
 
 

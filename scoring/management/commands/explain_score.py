@@ -48,7 +48,9 @@ def find_contact(text: str) -> Contact:
             _kind, _namespace, value = email_key(text)
         except IdentityError as error:
             raise CommandError(str(error)) from error
-        named = Identity.objects.filter(kind=Identity.Kind.EMAIL, value=value).select_related("contact").first()
+        named = (
+            Identity.objects.filter(kind=Identity.Kind.EMAIL, value=value).select_related("contact").first()
+        )
         contact = named.contact if named else None
     if contact is None:
         raise CommandError(_("There is no contact “%(contact)s”.") % {"contact": text})

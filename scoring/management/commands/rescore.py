@@ -26,4 +26,6 @@ class Command(BaseCommand):
             except RescoreRunningError as error:
                 raise CommandError(_("Another rescore is under way; it will finish by itself.")) from error
         seconds = round(time.monotonic() - begun, 3)
-        self.stdout.write(json.dumps({"scored": rescore.scored, "changed": rescore.changed, "seconds": seconds}))
+        self.stdout.write(
+            json.dumps({"scored": rescore.scored, "changed": rescore.changed, "seconds": seconds})
+        )

@@ -1,0 +1,130 @@
+"""A large base, made by the database itself: contacts with identities and companies, interactions over a year."""
+
+from datetime import date, timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from leadmgr.bench import Say, Size
+from leads.models import InteractionKind, Source, Team
+from scoring.models import Rule, RuleGroup, ScoreSheet, Threshold
+
+KINDS = (
+    "page_viewed", "visit", "form_submitted", "content_downloaded", "pricing_viewed", "directions_viewed",
+    "careers_viewed", "search", "product_viewed", "message_opened", "message_clicked", "unsubscribed",
+    "webinar_attended", "event_attended", "social_engaged", "chat_started", "ad_clicked", "trial_requested",
+    "purchase", "call_received",
+)  # fmt: skip
+"""twenty kinds, as likely as 1/rank"""
+
+PEOPLE = """
+WITH numbers AS (SELECT generate_series(1, %(contacts)s) AS n)
+INSERT INTO leads_contact (
+    id, first_name, last_name, email, phone, job_title, department, seniority, occupation, country, region, city,
+    language, time_zone, attributes, company_id, source_id, stage, stage_at, score, outcome, created_at, updated_at,
+    known_at, suppressed_reason
+)
+SELECT n,
+    (ARRAY['Kim','Anna','Daniel','Maria','Tom','Grace','Ahmed','Julia','Noah','민재'])[1 + n %% 10],
+    'Family' || (n::bigint * 7919 %% 50021), 'person' || n || '@company' || (n %% %(companies)s) || '.example', '',
+    (ARRAY['CEO','Head of Growth','Buyer','Analyst',''])[1 + n %% 5], '', '', '',
+    (ARRAY['KR','DE','US','ES',''])[1 + n %% 5], '', (ARRAY['Seoul','Berlin','Austin','Madrid',''])[1 + n %% 5], '', '',
+    jsonb_build_object('age', 20 + n %% 50), 1 + n %% %(companies)s, %(source)s, 'cold', now(), 0, '',
+    now() - make_interval(days => 1 + n %% 365), now(), now() - make_interval(days => 1 + n %% 365), ''
+FROM numbers
+"""
+
+INTERACTIONS = """
+INSERT INTO leads_interaction (
+    contact_id, identity_id, kind, source_id, channel, target, keyword, duration_s, currency, properties,
+    occurred_at, received_at
+)
+SELECT contact, contact, (%(kinds)s::text[])[1 + floor(exp(random() * ln(%(kind_count)s)))::int %% %(kind_count)s],
+    %(source)s, 'web', '/page/' || n %% 1000, '', n %% 300, '', jsonb_build_object('plan', n %% 7, 'ref', 'r' || n %% 97),
+    moment, moment
+FROM (
+    SELECT n, 1 + floor(random() * %(contacts)s)::bigint AS contact,
+           now() - make_interval(days => 365) * (1 - n::double precision / %(interactions)s) AS moment
+    FROM generate_series(%(first)s, %(last)s) AS n
+) AS numbers
+"""
+
+PORTION = 500_000
+
+
+def build(size: Size, say: Say) -> None:
+    """Fill the empty database with `size`, define a sheet of twenty rules, and analyse the tables."""
+    source, _created = Source.objects.get_or_create(slug="bench", defaults={"name": "Bench"})
+    Team.objects.get_or_create(name="Bench")
+    companies = max(1, size.contacts // 10)
+    names = {"contacts": size.contacts, "companies": companies, "source": source.pk, "kinds": list(KINDS),
+             "kind_count": len(KINDS), "interactions": max(1, size.interactions)}  # fmt: skip
+    with connection.cursor() as cursor:
+        say(f"{size.contacts:,} contacts")
+        cursor.execute(
+            "INSERT INTO leads_company (id, name, domain, external_id, industry, type, country, city, phone, attributes,"
+            " created_at, updated_at) SELECT n, 'Company ' || n, 'company' || n || '.example', '',"
+            " (ARRAY['Automotive','Software','Retail'])[1 + n %% 3], '', '', '', '', '{}', now(), now()"
+            " FROM generate_series(1, %(companies)s) AS n",
+            names,
+        )
+        cursor.execute(PEOPLE, names)
+        cursor.execute(
+            "INSERT INTO leads_identity (id, contact_id, kind, namespace, value, sharer, verification, created_at)"
+            " SELECT id, id, 'email', '', email, 0, 'unverified', now() FROM leads_contact",
+        )
+        cursor.execute(
+            "INSERT INTO leads_identity (id, contact_id, kind, namespace, value, sharer, verification, created_at)"
+            " SELECT id + %(contacts)s, id, 'external', 'bench', id::text, 0, 'unverified', now() FROM leads_contact",
+            names,
+        )
+        for table in ("leads_company", "leads_contact", "leads_identity"):
+            cursor.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))"
+            )  # noqa: S608
+        cursor.execute(
+            "INSERT INTO leads_contactsearch (contact_id, document) SELECT id, to_tsvector('simple', concat_ws(' ',"
+            " first_name, last_name, replace(replace(email, '@', ' '), '.', ' '))) FROM leads_contact"
+        )
+        for first in range(1, size.interactions + 1, PORTION):
+            last = min(first + PORTION - 1, size.interactions)
+            cursor.execute(INTERACTIONS, {**names, "first": first, "last": last})
+            say(f"{last:,} of {size.interactions:,} interactions")
+    define_rules()
+    analyse()
+
+
+def define_rules() -> None:
+    """Twenty rules: sixteen of events with caps, windows and half-lives, four of attributes; marks for the stages."""
+    sheet = ScoreSheet.objects.create(slug="bench", name="Bench")
+    interest = RuleGroup.objects.create(sheet=sheet, name="Shows interest", most=80)
+    loss = RuleGroup.objects.create(sheet=sheet, name="Loses interest", least=-40)
+    fit = RuleGroup.objects.create(sheet=sheet, name="Fits us", most=40)
+    for place, kind in enumerate(KINDS[:16]):
+        negative = kind in ("careers_viewed", "unsubscribed")
+        Rule.objects.create(
+            group=loss if negative else interest,
+            interaction=InteractionKind.objects.get(pk=kind),
+            points=-10 if negative else 2 + place,
+            cap=10 + 2 * place,
+            half_life_days=(30, 60, 90)[place % 3] if place % 4 else None,
+            window_days=None if place % 4 else 90,
+        )
+    for points, condition in (
+        (10, {"field": "job_title", "op": "is", "value": "CEO"}),
+        (5, {"field": "country", "op": "is_any_of", "value": ["KR", "DE"]}),
+        (5, {"field": "company.industry", "op": "is", "value": "Automotive"}),
+        (-5, {"field": "city", "op": "is_unknown"}),
+    ):
+        Rule.objects.create(group=fit, kind=Rule.Kind.ATTRIBUTE, points=points, condition=condition)
+    Threshold.objects.create(name="Everybody")
+
+
+def analyse() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("CHECKPOINT")
+
+
+def yesterday() -> date:
+    return timezone.localdate() - timedelta(days=1)
