@@ -1,6 +1,6 @@
 """Writes what the evaluator says: scores, their history, and the moves that the thresholds decide."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 
@@ -61,7 +61,8 @@ def score_range(
     """Score a part of the base; returns how many contacts changed.
 
     Nothing is locked while the scores are computed. What differs is then written in small transactions, each of
-    which leaves alone the contacts that somebody else has scored in between: their scores are newer.
+    which leaves alone the contacts that somebody else has scored, moved or merged away in between: what they
+    know is newer.
     """
     changed = 0
     for sheet in definitions.sheets:
@@ -93,10 +94,17 @@ def _write_portion(
     written = sets.update_rows(
         Contact,
         ["score", "scored_at"],
-        [(row.contact, row.value, now, row.before, row.scored_at) for row in rows],
-        unless_changed=["score", "scored_at"],
+        [(row.contact, row.value, now, row.before, row.scored_at, row.stage, None) for row in rows],
+        unless_changed=["score", "scored_at", "stage", "merged_into"],
     )
-    kept = [by_contact[pk] for pk in sorted(written)]
+    # Only now that the contacts are locked does it show whom a rep has decided about since they were read.
+    held = set(
+        Hold.objects.filter(contact__any=written, released_at__isnull=True).values_list("contact_id", flat=True)
+    )
+    kept = [
+        replace(by_contact[pk], stage_after=by_contact[pk].stage) if pk in held else by_contact[pk]
+        for pk in sorted(written)
+    ]
     _store(kept, sheet, as_of, now, cause, cause == ScoreChange.Cause.SHEET)
     return sum(row.value != row.before or row.stage != row.stage_after for row in kept)
 
