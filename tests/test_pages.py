@@ -156,6 +156,14 @@ def test_the_source_filter_offers_every_source_and_keeps_the_chosen(as_rita, col
     assert f'<option value="{fair.pk}" selected>Trade fair &lt;Seoul&gt;</option>' in text_of(response)
 
 
+def test_common_words_are_found_like_rare_ones(as_rita, monkeypatch, cold_lead, sql_lead):
+    monkeypatch.setattr("leads.views.contact_list.FEW", 0)
+    assert as_rita.get(reverse("contact-list"), {"q": "example"}).context["page"].rows == [
+        sql_lead,
+        cold_lead,
+    ]
+
+
 @pytest.mark.parametrize("sort", ["", "lowest", "newest"])
 def test_pages_follow_each_other_without_gap_or_repeat_and_lead_back(rita, sort):
     Contact.objects.bulk_create(
@@ -221,6 +229,18 @@ def test_the_list_costs_the_same_queries_for_one_row_and_for_a_full_page(
     # session, person, their and their groups' permissions, contacts, sources, and the count if there are more
     with django_assert_num_queries(6 if number == 1 else 7):
         as_rita.get(reverse("contact-list"))
+
+
+def test_a_search_costs_one_query_more(as_rita, sql_lead, django_assert_num_queries):
+    with django_assert_num_queries(7):
+        as_rita.get(reverse("contact-list"), {"q": "kim"})
+
+
+@pytest.mark.parametrize("address", ["/contacts/{0}/", "/companies/{0}/", "/contacts/?source={0}", "/companies/?id={0}",
+                                     "/contacts/?after={0},{0}", "/contacts/?before=1,{0}&sort=newest"])  # fmt: skip
+def test_numbers_too_large_for_any_id_find_nothing_and_break_nothing(as_rita, address):
+    assert as_rita.get(address.format("9" * 30)).status_code in (200, 404)
+    assert as_rita.get(address.format("9" * 18)).status_code in (200, 404)
 
 
 # The contact page
@@ -292,7 +312,15 @@ def test_the_timeline_goes_on_where_the_page_before_ended(as_rita, cold_lead):
 
 
 @pytest.mark.parametrize(
-    "before", ["x", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z,0,x", ",,", "2026-99-01T00:00:00Z,0,1"]
+    "before",
+    [
+        "x",
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T00:00:00Z,0,x",
+        ",,",
+        "2026-99-01T00:00:00Z,0,1",
+        "0001-01-01T00:00:00+09:00,0,1",
+    ],
 )
 def test_a_mangled_place_in_the_timeline_shows_its_beginning(as_rita, busy_lead, before):
     assert "/pricing" in text_of(as_rita.get(page_of(busy_lead), {"before": before}))

@@ -91,6 +91,9 @@ def _parse(text: str) -> Place | None:
     rank, _comma, pk = rest.partition(",")
     try:
         moment = parse_datetime(at)
-        return (moment, int(rank), int(pk)) if moment and timezone.is_aware(moment) else None
-    except ValueError:
+        if moment is None or timezone.is_naive(moment):
+            return None
+        timezone.localdate(moment)  # the first and last day of the calendar have none in some zones
+        return (moment, int(rank), int(pk))
+    except (ValueError, OverflowError):
         return None
