@@ -22,8 +22,8 @@ COMPANY_PARTS = {
 """field of a company → the trait it is read as"""
 
 FIELDS = (
-    *TEXT_FIELDS, NAME, EXTERNAL_ID, OUTCOME, *(f"{COMPANY}{part}" for part in COMPANY_PARTS), f"{ATTRIBUTE}NAME",
-    LEFT_OUT,
+    *TEXT_FIELDS, NAME, EXTERNAL_ID, OUTCOME, *(f"{COMPANY}{part}" for part in COMPANY_PARTS),
+    f"{ATTRIBUTE}NAME", LEFT_OUT,
 )  # fmt: skip
 
 BY_NAME = TRAITS | {
@@ -34,7 +34,8 @@ BY_NAME = TRAITS | {
     "accountname": "company.name", "companydomain": "company.domain", "website": "company.domain",
     "companywebsite": "company.domain", "industry": "company.industry", "companyindustry": "company.industry",
     "companytype": "company.type", "companysize": "company.employees", "employees": "company.employees",
-    "numberofemployees": "company.employees", "annualrevenue": "company.revenue", "companyrevenue": "company.revenue",
+    "numberofemployees": "company.employees", "annualrevenue": "company.revenue",
+    "companyrevenue": "company.revenue",
     "companycountry": "company.country", "companycity": "company.city", "companyphone": "company.phone",
     "converted": OUTCOME, "outcome": OUTCOME,
     "이름": NAME, "성명": NAME, "성": "last_name", "이메일": "email", "전자우편": "email", "전화": "phone",
@@ -81,35 +82,33 @@ def read_columns(header: Sequence[str], mapping: Mapping[str, str], key: str) ->
 
     taken: dict[str, str] = {}
     for name, field in told.items():
-        if field in taken and field != LEFT_OUT:
-            raise FileError(
-                _(
-                    "The columns “%(first)s” and “%(second)s” both go to “%(field)s”; map one of them to another field."
-                )
-                % {"first": taken[field], "second": name, "field": field}
-            )
-        taken[field] = name
+        _take(taken, name, field)
     columns = []
     for index, name in enumerate(names):
         field = told.get(name) or _by_name(name, is_last=index == len(names) - 1)
-        if name not in told and field in taken:
-            field = ATTRIBUTE + name
-            if field in taken:
-                raise FileError(
-                    _(
-                        "The columns “%(first)s” and “%(second)s” both go to “%(field)s”; map one of them to another field."
-                    )
-                    % {"first": taken[field], "second": name, "field": field}
-                )
-        taken.setdefault(field, name)
+        if name not in told:
+            field = ATTRIBUTE + name if field in taken else field
+            _take(taken, name, field)
         columns.append(Column(index, name, field))
     if "email" not in taken and EXTERNAL_ID not in taken:
         raise FileError(
             _(
-                "No column says who each row is. Name the one with e-mails, --map COLUMN=email, or with ids, --key COLUMN."
+                "No column says who each row is. "
+                "Name the one with e-mails, --map COLUMN=email, or with ids, --key COLUMN."
             )
         )
     return [column for column in columns if column.field != LEFT_OUT]
+
+
+def _take(taken: dict[str, str], name: str, field: str) -> None:
+    """Note that a column fills the field. Raises `FileError` when another one does."""
+    if field in taken:
+        raise FileError(
+            _("The columns “%(first)s” and “%(second)s” both go to “%(field)s”; map one to another field.")
+            % {"first": taken[field], "second": name, "field": field}
+        )
+    if field != LEFT_OUT:
+        taken[field] = name
 
 
 def _by_name(name: str, is_last: bool) -> str:

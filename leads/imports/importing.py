@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from leads import sets
 from leads.imports import loading
-from leads.imports.columns import LEFT_OUT, WHY, Column, read_columns
+from leads.imports.columns import WHY, Column, read_columns
 from leads.imports.loading import Counts
 from leads.imports.reading import CsvFile, FileError, Record, RowError
 from leads.imports.rows import Row, RowReader
@@ -57,8 +57,8 @@ class Survey:
 def run_import(path: Path, options: Options, progress: Progress | None = None) -> Counts:
     """Load the file. Raises `FileError` before anything is written when the file is wrong as a whole.
 
-    A dry run does the same in one transaction that it undoes, so it counts exactly what the import would. It holds
-    the contacts of the file until it ends.
+    A dry run does the same in one transaction that it undoes, so it counts exactly what the import would. It
+    holds the contacts of the file until it ends.
     """
     name = options.source.strip()
     slug = slugify(name, allow_unicode=True)[:100]
@@ -108,9 +108,10 @@ def _survey(file: CsvFile, columns: list[Column], options: Options) -> Survey:
             look()
     look()
     kept = [
-        column for column in columns if column.index not in unnamed or column.field in options.mapping.values()
-        or not column.attribute or guesses[column.index].seen
-    ]  # fmt: skip
+        column
+        for column in columns
+        if column.index not in unnamed or not column.attribute or guesses[column.index].seen
+    ]
     inferred = {column.attribute: guesses[column.index] for column in kept if column.attribute}
     new = {key: guess.type for key, guess in inferred.items() if key not in declared and guess.seen}
     types = {key: declared.get(key, guess.type) for key, guess in inferred.items()}
@@ -146,9 +147,9 @@ def _load(
 
 
 class Rejects:
-    """The file of rejected rows, each with its reason in the last column; there only if something was rejected.
+    """The file of rejected rows, each with its reason in the last column; there only if some were.
 
-    Takes its name when the import ends: until then an earlier one stays.
+    It takes its name when the import ends: until then an earlier one stays.
     """
 
     def __init__(self, path: Path, header: list[str]) -> None:
@@ -183,6 +184,3 @@ class Rejects:
 def _no_transaction() -> Iterator[None]:
     """Each chunk has its own."""
     yield
-
-
-__all__ = ["LEFT_OUT", "Options", "run_import"]

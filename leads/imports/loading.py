@@ -76,8 +76,8 @@ def _write_outcomes(rows: Sequence[Row], contacts: Sequence[int], now: datetime)
 def _count(rows: Sequence[Row], resolved: Resolved, decided: set[int]) -> Counts:
     """Count each row once.
 
-    Of several rows of one person in a chunk, the first counts for what became of the person; a further one is an
-    update when it tells something that those before it did not.
+    Of several rows of one person in a chunk, the first counts for what became of the person; a further one is
+    an update when it tells something that those before it did not.
     """
     counts = Counts()
     changed = resolved.changed | decided

@@ -25,7 +25,7 @@ class RowError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row as it stands in the file. `error` is set where its quotes are wrong: `cells` is the line then."""
+    """One row as it stands in the file. Where its quotes are wrong, `error` says so and `cells` is the line."""
 
     line: int
     cells: list[str]
@@ -124,9 +124,7 @@ class CsvFile:
                     line.decode(self.encoding)
                 except UnicodeDecodeError:
                     return FileError(
-                        _(
-                            "Line %(line)d is not %(encoding)s. Name the file's encoding, such as --encoding cp949."
-                        )
+                        _("Line %(line)d is not %(encoding)s. Name its encoding, such as --encoding cp949.")
                         % {"line": number, "encoding": error.encoding.upper()}
                     )
         return FileError(

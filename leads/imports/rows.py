@@ -116,9 +116,7 @@ class RowReader:
         outcome = OUTCOMES.get(text.lower())
         if outcome is None:
             raise RowError(
-                _(
-                    "the outcome “%(value)s” is neither won nor lost; use 1, yes, true, won or 0, no, false, lost"
-                )
+                _("the outcome “%(value)s” is neither won nor lost; write 1, yes, true or 0, no, false")
                 % {"value": text[:40]}
             )
         return outcome.value
