@@ -1,5 +1,6 @@
 """System checks, numbered `leads.E…` and `leads.W…`, each with a hint that says what to do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, register
@@ -9,7 +10,7 @@ OLDEST_POSTGRESQL = 15
 
 
 @register(Tags.database)
-def check_database(databases: list[str] | None = None, **_: Any) -> list[CheckMessage]:
+def check_database(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     if not databases:
         return []
     messages: list[CheckMessage] = []

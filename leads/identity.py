@@ -174,7 +174,7 @@ def plan(
     for claim in claims:
         new_names = [name for name in claim.names if name not in owner]
         known_names = [current(owner[name]) for name in claim.names if name in owner]
-        user = current(owner[claim.browser]) if claim.browser in owner else None  # type: ignore[index]
+        user = current(owner[claim.browser]) if claim.browser in owner else None
         first_is_new = bool(claim.names) and claim.names[0] not in owner
 
         if known_names and (not first_is_new or fits(claim.names[0], known_names[0])):

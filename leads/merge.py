@@ -53,7 +53,7 @@ def merge_contacts(
         moved["repeated_phones"] = list(repeated.values_list("value", flat=True))
         repeated.delete()
         for model in (Identity, Interaction, Consent, StageChange):
-            rows = model._default_manager.filter(contact=absorbed)  # type: ignore[attr-defined]
+            rows = model._default_manager.filter(contact=absorbed)
             moved[model._meta.label_lower] = list(rows.values_list("pk", flat=True))
             rows.update(contact=survivor)
         Identity.objects.filter(contact=survivor, sharer=absorbed.pk).update(sharer=survivor.pk)

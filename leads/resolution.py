@@ -25,9 +25,8 @@ RACE_TRIES = 20  # each lost race means that another transaction committed, so o
 
 TEXT_FIELDS = {
     field.name: field.max_length
-    for field in Contact._meta.get_fields()
-    if getattr(field, "max_length", None)
-    and field.name in (
+    for field in Contact._meta.concrete_fields
+    if field.name in (
         "first_name", "last_name", "email", "phone", "job_title", "department", "seniority", "occupation",
         "country", "region", "city", "language", "time_zone",
     )

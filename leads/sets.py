@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 DEADLOCK_TRIES = 5
 
 
-class AnyOf(Lookup):  # type: ignore[type-arg]
+class AnyOf(Lookup[Any]):
     """`field__any=[…]`: like `__in`, but the list is one parameter, however long it is."""
 
     lookup_name = "any"
@@ -28,7 +28,7 @@ class AnyOf(Lookup):  # type: ignore[type-arg]
     def get_prep_lookup(self) -> list[Any]:
         return list(self.rhs)
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Sequence[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         left, parameters = self.process_lhs(compiler, connection)
         column_type = self.lhs.output_field.rel_db_type(connection)
         return f"{left} = ANY(%s::{column_type}[])", [*parameters, array_literal(self.rhs)]
@@ -251,7 +251,7 @@ def _update(
         for field, name in zip(guards, old, strict=True)
     )
     statement = (
-        f"UPDATE {_table(model)} AS target SET {assignments} FROM {source}"  # noqa: S608
+        f"UPDATE {_table(model)} AS target SET {assignments} FROM {source}"
         f" AS source({', '.join(['key', *new, *old])}) WHERE {key} = source.key{unchanged} RETURNING {key}"
     )
     return [row[0] for row in _execute(statement, parameters)]

@@ -22,8 +22,9 @@ from django.db.models import (
     QuerySet,
     SmallIntegerField,
     Sum,
+    Value,
+    When,
 )
-from django.db.models import Value, When
 from django.db.models.functions import Cast, Coalesce, Floor, Greatest, Least, Power
 from django.db.models.sql.constants import LOUTER
 from django.utils.translation import gettext as _

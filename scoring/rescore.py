@@ -28,21 +28,20 @@ def rescore_if_due(progress: Progress | None = None) -> Rescore | None:
             return None
         definitions = load_definitions()
         latest = Rescore.objects.first()
-        if (
-            latest is not None
-            and latest.finished_at is None
-            and latest.fingerprint == definitions.fingerprint
-        ):
-            return _run(latest, definitions, progress)
         if latest is None or latest.fingerprint != definitions.fingerprint:
             return _run(_begin(definitions, Rescore.Cause.SHEET), definitions, progress)
+        if latest.finished_at is None:
+            return _run(latest, definitions, progress)
         if latest.as_of < today():
             return _run(_begin(definitions, Rescore.Cause.DAY), definitions, progress)
         return None
 
 
 def rescore_now(progress: Progress | None = None, as_of: date | None = None) -> Rescore:
-    """Score everybody from the start, for today unless another day is given. Raises `RescoreRunningError` while another pass is under way."""
+    """Score everybody from the start, for today unless another day is given.
+
+    Raises `RescoreRunningError` while another pass is under way.
+    """
     with sets.run_once_at_a_time(LOCK) as mine:
         if not mine:
             raise RescoreRunningError

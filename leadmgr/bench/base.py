@@ -1,6 +1,7 @@
 """A large base, made by the database itself: contacts with identities and companies, interactions over a year."""
 
 from datetime import date, timedelta
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -57,7 +58,7 @@ def build(size: Size, say: Say) -> None:
     source, _created = Source.objects.get_or_create(slug="bench", defaults={"name": "Bench"})
     Team.objects.get_or_create(name="Bench")
     companies = max(1, size.contacts // 10)
-    names = {"contacts": size.contacts, "companies": companies, "source": source.pk, "kinds": list(KINDS),
+    names: dict[str, Any] = {"contacts": size.contacts, "companies": companies, "source": source.pk, "kinds": list(KINDS),
              "kind_count": len(KINDS), "interactions": max(1, size.interactions)}  # fmt: skip
     with connection.cursor() as cursor:
         say(f"{size.contacts:,} contacts")
@@ -81,7 +82,7 @@ def build(size: Size, say: Say) -> None:
         for table in ("leads_company", "leads_contact", "leads_identity"):
             cursor.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))"
-            )  # noqa: S608
+            )
         cursor.execute(
             "INSERT INTO leads_contactsearch (contact_id, document) SELECT id, to_tsvector('simple', concat_ws(' ',"
             " first_name, last_name, replace(replace(email, '@', ' '), '.', ' '))) FROM leads_contact"

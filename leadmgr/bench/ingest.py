@@ -89,13 +89,13 @@ def _floor(after: int) -> float:
         cursor.execute("SELECT setval(pg_get_serial_sequence('floor_interaction', 'id'), %s)", [after])
         cursor.execute("ANALYZE floor_interaction")
         cursor.execute(
-            f"SELECT {FLOOR_COLUMNS.replace('properties', 'properties::text')} FROM leads_interaction"  # noqa: S608
+            f"SELECT {FLOOR_COLUMNS.replace('properties', 'properties::text')} FROM leads_interaction"
             " WHERE id > %s ORDER BY id",
             [after],
         )
         rows = cursor.fetchall()
         one = "(" + ", ".join(["%s"] * len(FLOOR_COLUMNS.split(","))) + ")"
-        insert = f"INSERT INTO floor_interaction ({FLOOR_COLUMNS}) VALUES " + ", ".join([one] * BATCH)  # noqa: S608
+        insert = f"INSERT INTO floor_interaction ({FLOOR_COLUMNS}) VALUES " + ", ".join([one] * BATCH)
         statements = [
             cursor.mogrify(insert, [value for row in rows[start : start + BATCH] for value in row])
             for start in range(0, len(rows), BATCH)

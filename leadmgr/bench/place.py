@@ -1,9 +1,11 @@
 """The database that a benchmark runs in: one per size, on the installation's server, kept for the next run."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -27,11 +29,25 @@ def is_bench_database() -> bool:
 
 def run_in_own_database(size: Size, arguments: Sequence[str], say: Say) -> int:
     """Build the base unless it is there, then run `manage.py` with these arguments in it; returns its exit code."""
+    environment = _prepared(size, say)
+    return _manage(arguments, environment).returncode
+
+
+def result_elsewhere(size: Size, arguments: Sequence[str], say: Say) -> dict[str, Any]:
+    """The result of a benchmark in the base of another size."""
+    environment = _prepared(size, say)
+    done = _manage([*arguments, *_sizes(size), "--json"], environment, stdout=subprocess.PIPE)
+    done.check_returncode()
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def _prepared(size: Size, say: Say) -> dict[str, str]:
+    """The environment of the base of this size, which is built unless it is there."""
     name = database_name(size)
     connection.ensure_connection()
     parameters = connection.get_connection_params()
     server = {key: parameters[key] for key in ("host", "port", "user", "password") if parameters.get(key)}
-    environment = _environment(server, name)
     with psycopg.connect(**server, dbname="postgres", autocommit=True) as admin:
         built = admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if not built:
@@ -39,13 +55,11 @@ def run_in_own_database(size: Size, arguments: Sequence[str], say: Say) -> int:
             say(f"building {name}")
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(draft)))
             admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(draft)))
-            code = _manage(["bench", "build", *_sizes(size)], _environment(server, draft))
-            if code:
-                return code
+            _manage(["bench", "build", *_sizes(size)], _environment(server, draft)).check_returncode()
             admin.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name))
             )
-    return _manage(arguments, environment)
+    return _environment(server, name)
 
 
 def build(size: Size, say: Say) -> None:
@@ -71,6 +85,8 @@ def _environment(server: dict[str, object], name: str) -> dict[str, str]:
     }
 
 
-def _manage(arguments: Sequence[str], environment: dict[str, str]) -> int:
+def _manage(
+    arguments: Sequence[str], environment: dict[str, str], stdout: int | None = None
+) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
-    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
+    return subprocess.run(command, env=environment, check=False, stdout=stdout)  # noqa: S603

@@ -1,13 +1,14 @@
 """The whole base scored one day after the last time, against SQL written by hand for these twenty rules."""
 
-import resource
 import time
 from datetime import date, timedelta
+from typing import Any
 
 from django.db import connection
 
 from leadmgr.bench import Result, Say, Size
 from leadmgr.bench.base import analyse, yesterday
+from leadmgr.bench.memory import peak_mb
 from leads.conditions import end_of_day
 from scoring.models import Rescore, Rule
 from scoring.rescore import rescore_now
@@ -79,7 +80,7 @@ def measure(size: Size, say: Say) -> Result:
         floor=round(floor, 3),
         floor_unit="s",
         ratio=round(value / floor, 3),
-        rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        rss_mb=peak_mb(),
         detail={
             "changed": rescore.changed,
             "floor_changed": floor_changed,
@@ -95,7 +96,7 @@ def _is_scored_for(day: date) -> bool:
     return latest is not None and latest.as_of == day
 
 
-def _floor_sql(today: date) -> tuple[str, dict[str, object]]:
+def _floor_sql(today: date) -> tuple[str, dict[str, Any]]:
     rules = list(Rule.objects.filter(kind=Rule.Kind.EVENT).select_related("group").order_by("pk"))
     end = end_of_day(today)
     sums = []

@@ -60,4 +60,4 @@ def free_port() -> int:
 def rss_mb(processes: list[psutil.Process]) -> float:
     """Memory of the processes and their children."""
     every = {child for process in processes for child in [process, *process.children(recursive=True)]}
-    return round(sum(process.memory_info().rss for process in every) / 2**20, 1)
+    return float(round(sum(process.memory_info().rss for process in every) / 2**20, 1))

@@ -21,18 +21,18 @@ def new_key() -> str:
 
 def message(contact: int) -> dict[str, Any]:
     """A track event of a contact of the base, as an SDK sends it."""
-    kind = random.choice(KINDS)  # noqa: S311 - a load, not a secret
+    kind = random.choice(KINDS)
     return {
         "type": "track",
         "event": kind,
         "userId": str(contact),
         "messageId": str(uuid4()),
-        "timestamp": (timezone.now() - timedelta(seconds=random.randrange(3600))).isoformat(),  # noqa: S311
+        "timestamp": (timezone.now() - timedelta(seconds=random.randrange(3600))).isoformat(),
         "properties": {
             "path": f"/page/{random.randrange(1000)}",
             "plan": random.randrange(7),
             "duration": 12,
-        },  # noqa: S311
+        },
         "context": {"library": {"name": "bench", "version": "1"}},
     }
 

@@ -101,7 +101,7 @@ class _Validator:
         if field is None:
             raise ConditionError(
                 _(
-                    "%(place)s: there is no field “%(name)s”; attributes are written attributes.name and must be declared"
+                    "%(place)s: there is no field “%(name)s”; attributes are written attributes.name and are declared first"
                 )
                 % {"place": place, "name": str(name)[:80]}
             )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -156,10 +157,8 @@ class Reader:
             names.append(email_key(email))
         elif user_id and "@" in user_id:
             # Many sites use the address as the user's id.
-            try:
+            with suppress(IdentityError):
                 names.append(email_key(user_id))
-            except IdentityError:
-                pass
         if not names and not anonymous_id:
             raise MessageError(_("needs a userId, an anonymousId or traits.email"))
         claim = Claim(names=tuple(names), browser=anonymous_key(anonymous_id) if anonymous_id else None)
