@@ -380,6 +380,8 @@ def test_an_origin_that_is_none_is_refused(client, ada, filled, origin):
 def test_a_public_key_never_becomes_a_secret_one(client, ada, filled):
     key, _secret = CaptureKey.issue(name="Browser", kind="browser", source=filled[Source])
     client.force_login(ada)
+    offered = client.get(page(CaptureKey, "change", key.pk)).context["adminform"].form.fields
+    assert set(offered) == {"name", "origins"}
     form = {"name": "Renamed", "kind": "server", "source": filled[Source].pk, "origins": ""}
     client.post(page(CaptureKey, "change", key.pk), form)
     key.refresh_from_db()
