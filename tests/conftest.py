@@ -7,6 +7,8 @@ from django.utils import timezone
 from leads.models import Company, Contact, Identity, Stage, Team, User
 from leads.search import index_contacts
 
+pytest_plugins = ["tests.processes"]
+
 
 def make_user(name: str, role: str, team: Team | None = None, **fields) -> User:
     user = User.objects.create_user(
