@@ -95,3 +95,9 @@ def sql_lead(rita, hanbit) -> Contact:
         "Seo-yeon", "Kim", "seoyeon@hanbit.example", stage=Stage.SQL, score=84, owner=rita, company=hanbit,
         job_title="Operations lead",
     )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings):
+    """Passwords of tests protect nothing, and the real hash is slow on purpose."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
