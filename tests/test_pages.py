@@ -472,7 +472,7 @@ def test_times_are_shown_in_the_zone_that_the_person_chose(as_rita, rita, cold_l
     rita.refresh_from_db()
     assert rita.time_zone == "America/New_York"
     Contact.objects.filter(pk=cold_lead.pk).update(last_active_at="2026-01-01T02:00:00Z")
-    assert "Dec. 31, 2025 21:00:00 EST" in text_of(as_rita.get(reverse("contact-list")))
+    assert "2025-12-31 21:00:00 EST" in text_of(as_rita.get(reverse("contact-list")))
 
 
 def test_the_badge_shows_initials_or_the_korean_given_name(db):

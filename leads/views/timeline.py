@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from leads.models import Contact
+from leads.models import Contact, Interaction
 
 ENTRIES = 50
 
@@ -31,6 +31,9 @@ class Entry:
 
     @property
     def template(self) -> str:
+        """Blank for interactions: they are many, and written by `interaction_entry`."""
+        if isinstance(self.row, Interaction):
+            return ""
         return f"leads/timeline/{self.row._meta.model_name}.html"
 
 
