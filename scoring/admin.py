@@ -37,7 +37,7 @@ class AppliesLater(ModelAdmin):
         self._say_when(request)
 
     def _say_when(self, request: HttpRequest) -> None:
-        message = gettext("Scores follow tonight, or at once when “manage.py rescore” is run.")
+        message = gettext("Everybody is scored anew within the next minutes.")
         self.message_user(request, message, messages.INFO)
 
 
