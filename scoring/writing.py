@@ -11,6 +11,7 @@ from django_cte import with_cte
 from leads import sets
 from leads.conditions import Scope
 from leads.models import Contact, Direction, Hold, Interaction, InteractionKind, Stage, StageChange
+from leads.models.people import TEMPERATURES
 from leads.stages import Move, move_to_stage
 from scoring.evaluate import evaluated, points_since_rejection
 from scoring.models import Score, ScoreChange
@@ -160,7 +161,8 @@ def _without_sheet(definitions: Definitions, as_of: date, scope: Scope, now: dat
 def _let_rejected_return(definitions: Definitions, as_of: date, scope: Scope, now: datetime) -> None:
     """A rejected lead comes back when what it did since the rejection reaches a mark by itself."""
     rejected = Hold.objects.filter(scope.on("contact_id"), kind=Hold.Kind.REJECTED, released_at__isnull=True)
-    waiting = list(rejected.values_list("contact_id", flat=True))
+    # Who bought or was disqualified after all is not a lead any more.
+    waiting = list(rejected.filter(contact__stage__in=TEMPERATURES).values_list("contact_id", flat=True))
     if not waiting:
         return
     left = Scope(ids=tuple(waiting))
