@@ -6,8 +6,10 @@ these functions take two.
 
 from collections.abc import Iterable
 from html import escape
+from typing import TYPE_CHECKING
 
 from django import template
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
@@ -15,6 +17,9 @@ from django.utils.translation import gettext as _
 from leads.models import Contact, Interaction, Stage
 
 from .shell import answer, channel_icon, clock, icon, pairs, particulars, stage_chip, when
+
+if TYPE_CHECKING:
+    from leads.views.timeline import Entry
 
 register = template.Library()
 
@@ -43,8 +48,17 @@ def contact_rows(contacts: Iterable[Contact]) -> SafeString:
 
 
 @register.simple_tag
+def timeline_entries(entries: "Iterable[Entry]") -> SafeString:
+    """The lines of one day. What is not an interaction is rare, and has a template each."""
+    return _written(
+        interaction_entry(entry.row)
+        if isinstance(entry.row, Interaction)
+        else render_to_string(f"leads/timeline/{entry.row._meta.model_name}.html", {"row": entry.row})
+        for entry in entries
+    )
+
+
 def interaction_entry(interaction: Interaction) -> SafeString:
-    """An interaction's line in the timeline."""
     beside = " · ".join(particulars(interaction))
     return _written(
         (

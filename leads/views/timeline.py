@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from leads.models import Contact, Interaction
+from leads.models import Contact
 
 ENTRIES = 50
 
@@ -28,13 +28,6 @@ class Entry:
     @property
     def place(self) -> Place:
         return (self.at, self.rank, self.row.pk)
-
-    @property
-    def template(self) -> str:
-        """Blank for interactions: they are many, and written by `interaction_entry`."""
-        if isinstance(self.row, Interaction):
-            return ""
-        return f"leads/timeline/{self.row._meta.model_name}.html"
 
 
 @dataclass(frozen=True)
