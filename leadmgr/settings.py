@@ -352,4 +352,4 @@ LOGGING = {
 
 # How many touches one scoring transaction claims: large enough to share the cost of a statement, small
 # enough that its locks are held for about a tenth of a second.
-TOUCH_CLAIM = int(os.environ.get("LEADMGR_TOUCH_CLAIM", "1000"))
+TOUCH_CLAIM = int(os.environ.get("LEADMGR_TOUCH_CLAIM", "2000"))

@@ -517,7 +517,7 @@ def test_a_rule_is_added_and_the_page_says_when_scores_follow(client, mina, fill
     client.force_login(mina)
     answer = client.post(page(Rule, "add"), rule_form(filled[RuleGroup]))
     assert answer.status_code == 302, errors_on(answer)
-    assert any("manage.py rescore" in message for message in said(answer))
+    assert any("scored anew" in message for message in said(answer))
     rule = Rule.objects.latest("pk")
     assert (rule.where, rule.condition) == ([], {})
 
