@@ -103,6 +103,7 @@ class _Compiler:
         self.scope = scope
         self.as_of = as_of
         self._fields = fields
+        self._inside: list[str] = []
 
     @property
     def fields(self) -> Mapping[str, ConditionField]:
@@ -131,12 +132,21 @@ class _Compiler:
         if "consent" in tree:
             return self.consent(tree)
         if "segment" in tree:
-            segment = Segment.objects.filter(slug=tree["segment"]).first()
-            return self.tree(segment.condition) if segment else NOBODY
+            return self.segment(tree["segment"])
         field = self.fields.get(tree["field"])
         if field is None:  # an attribute that is declared no more: unknown for everybody
             return ~NOBODY if tree["op"] in ("is_not", "does_not_contain", "is_unknown") else NOBODY
         return _leaf(field, tree["op"], tree.get("value"), self.as_of)
+
+    def segment(self, slug: str) -> Q:
+        """Nobody where it is gone, or where two savings at once made it contain itself: no query may stop there."""
+        segment = Segment.objects.filter(slug=slug).first() if slug not in self._inside else None
+        if segment is None:
+            return NOBODY
+        self._inside.append(slug)
+        condition = self.tree(segment.condition)
+        self._inside.pop()
+        return condition
 
     def count(self, tree: Tree) -> Q:
         count, times = tree["count"], tree["value"]

@@ -35,9 +35,9 @@ class ConditionError(ValueError):
     """The condition is wrong; the message names the place and the remedy."""
 
 
-def validate(tree: Any) -> None:
-    """Raise `ConditionError` unless `tree` is a condition over contacts."""
-    _Validator().tree(tree, _("condition"), 1)
+def validate(tree: Any, segment: str = "") -> None:
+    """Raise `ConditionError` unless `tree` is a condition over contacts; `segment` is the slug whose it is to be."""
+    _Validator().tree(tree, _("condition"), 1, (segment,) if segment else ())
 
 
 def validate_where(leaves: Any) -> None:

@@ -8,12 +8,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
-def validate_condition(tree: Any) -> None:
+def validate_condition(tree: Any, segment: str = "") -> None:
     """For model fields that hold a condition: refuses a wrong one when it is saved, in words."""
     from leads import conditions  # it compiles to queries over these models, so it loads after them
 
     try:
-        conditions.validate(tree)
+        conditions.validate(tree, segment)
     except conditions.ConditionError as error:
         raise ValidationError(str(error)) from error
 
@@ -33,3 +33,13 @@ class Segment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        try:
+            validate_condition(self.condition)
+        except ValidationError:
+            return  # the field has said so
+        try:
+            validate_condition(self.condition, self.slug)  # only here is it known whose condition it is
+        except ValidationError as error:
+            raise ValidationError({"condition": error}) from error
