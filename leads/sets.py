@@ -5,6 +5,7 @@ Names of tables and columns come from model fields, values travel as parameters.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
@@ -25,13 +26,41 @@ class AnyOf(Lookup[Any]):
 
     lookup_name = "any"
 
-    def get_prep_lookup(self) -> list[Any]:
-        return list(self.rhs)
+    def get_prep_lookup(self) -> Any:
+        return self.rhs if self.rhs is GIVEN_LATER else list(self.rhs)
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         left, parameters = self.process_lhs(compiler, connection)
         column_type = self.lhs.output_field.rel_db_type(connection)
-        return f"{left} = ANY(%s::{column_type}[])", [*parameters, array_literal(self.rhs)]
+        values = self.rhs if self.rhs is GIVEN_LATER else array_literal(self.rhs)
+        return f"{left} = ANY(%s::{column_type}[])", [*parameters, values]
+
+
+class GivenLater:
+    """Stands for the list of an `any` in a queryset that is compiled once and run with many lists."""
+
+
+GIVEN_LATER = GivenLater()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A compiled queryset in which a list is left open. Compiling a large one costs more than running it."""
+
+    statement: str
+    parameters: tuple[Any, ...]
+
+    @classmethod
+    def compile(cls, queryset: QuerySet[Any, Any]) -> "Prepared | None":
+        """None when the queryset can have no rows."""
+        compiled = _compile(queryset)
+        return cls(compiled[0], tuple(compiled[1])) if compiled else None
+
+    def run(self, values: Iterable[Any]) -> list[Row]:
+        literal = array_literal(values)
+        return _execute(
+            self.statement, [literal if item is GIVEN_LATER else item for item in self.parameters]
+        )
 
 
 Field.register_lookup(AnyOf)

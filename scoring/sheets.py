@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -11,7 +11,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Prefetch, Q
 from django.forms.models import model_to_dict
 
-from leads.conditions import ConditionField, Scope, Tree, compile_condition, contact_fields
+from leads.conditions import ConditionField, Scope, Tree, compile_condition, contact_fields, leaves
+from leads.conditions.fields import ATTRIBUTE
+from leads.models import Segment
 from scoring.models import Rule, RuleGroup, ScoreSheet, Threshold
 
 
@@ -39,6 +41,20 @@ class Definitions:
     thresholds: tuple[Threshold, ...]
     fields: Mapping[str, ConditionField]
     """what their conditions may ask about"""
+    segments: Mapping[str, Tree]
+    """conditions of the segments that they name, and of those that these name"""
+
+    def _types_of_attributes(self) -> dict[str, str]:
+        asked = {leaf.get("field", "") for tree in self._trees() for leaf in leaves(tree)}
+        return {
+            name: self.fields[name].type
+            for name in asked
+            if name.startswith(ATTRIBUTE) and name in self.fields
+        }
+
+    def _trees(self) -> Iterator[Tree]:
+        yield from _trees(self.sheets, self.thresholds)
+        yield from self.segments.values()
 
     def compile(self, tree: Tree, scope: Scope, as_of: date) -> Q:
         """A condition as a filter that can stand anywhere; the empty one is true for everybody."""
@@ -51,7 +67,8 @@ class Definitions:
         for sheet in self.sheets:
             rows += [sheet.row, *(group.row for group in sheet.groups)]
             rows += [rule for group in sheet.groups for rule in group.rules]
-        content = [[row._meta.model_name, model_to_dict(row)] for row in rows]
+        content: list[Any] = [[row._meta.model_name, row.pk, model_to_dict(row)] for row in rows]
+        content += [dict(self.segments), self._types_of_attributes()]
         return hashlib.sha256(json.dumps(content, cls=DjangoJSONEncoder, sort_keys=True).encode()).hexdigest()
 
 
@@ -60,11 +77,34 @@ def load_definitions() -> Definitions:
     rules = Prefetch("rules", Rule.objects.filter(active=True).select_related("interaction"))
     groups = Prefetch("groups", RuleGroup.objects.prefetch_related(rules))
     sheets = ScoreSheet.objects.filter(active=True).prefetch_related(groups)
-    return Definitions(
-        sheets=tuple(
-            Sheet(sheet, tuple(Group(group, tuple(group.rules.all())) for group in sheet.groups.all()))
-            for sheet in sheets
-        ),
-        thresholds=tuple(Threshold.objects.all()),
-        fields=contact_fields(),
+    loaded = tuple(
+        Sheet(sheet, tuple(Group(group, tuple(group.rules.all())) for group in sheet.groups.all()))
+        for sheet in sheets
     )
+    thresholds = tuple(Threshold.objects.all())
+    return Definitions(
+        sheets=loaded,
+        thresholds=thresholds,
+        fields=contact_fields(),
+        segments=_named_segments(_trees(loaded, thresholds)),
+    )
+
+
+def _trees(sheets: Iterable[Sheet], thresholds: Iterable[Threshold]) -> Iterator[Tree]:
+    for sheet in sheets:
+        yield sheet.row.audience
+        for group in sheet.groups:
+            yield from (rule.condition for rule in group.rules)
+    yield from (threshold.audience for threshold in thresholds)
+
+
+def _named_segments(trees: Iterable[Tree]) -> dict[str, Tree]:
+    found: dict[str, Tree] = {}
+    wanted = {leaf["segment"] for tree in trees for leaf in leaves(tree) if "segment" in leaf}
+    while wanted:
+        new = dict(Segment.objects.filter(slug__in=wanted).values_list("slug", "condition"))
+        found |= new
+        wanted = {
+            leaf["segment"] for tree in new.values() for leaf in leaves(tree) if "segment" in leaf
+        } - set(found)
+    return found

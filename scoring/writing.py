@@ -35,17 +35,10 @@ class Scored:
 def score_touched_contacts(contacts: list[int], definitions: Definitions, as_of: date, now: datetime) -> None:
     """Score contacts that the caller has locked, because something happened to them."""
     scope = Scope(ids=tuple(contacts))
-    newest_act = (
-        Interaction.objects.filter(
-            contact=OuterRef("pk"),
-            kind__in=InteractionKind.objects.filter(direction=Direction.LEAD).values("pk"),
-        )
-        .order_by("-occurred_at")
-        .values("occurred_at")[:1]
-    )
+    prepared = _prepared(definitions, as_of)
     for sheet in definitions.sheets:
-        query = _evaluated_rows(sheet, definitions, as_of, scope)
-        rows = [Scored(*row) for row in query.values_list(*COLUMNS, Subquery(newest_act))]
+        query = prepared[sheet.row.pk]
+        rows = [Scored(*row) for row in query.run(contacts)] if query else []
         sets.update_rows(
             Contact,
             ["score", "scored_at", "last_active_at"],
@@ -54,6 +47,36 @@ def score_touched_contacts(contacts: list[int], definitions: Definitions, as_of:
         _store(rows, sheet, as_of, now, ScoreChange.Cause.INTERACTION, len(definitions.sheets) > 1)
     _without_sheet(definitions, as_of, scope, now)
     _let_rejected_return(definitions, as_of, scope, now)
+
+
+_latest: dict[tuple[str, date], dict[int, sets.Prepared | None]] = {}
+
+
+def _prepared(definitions: Definitions, as_of: date) -> dict[int, sets.Prepared | None]:
+    """The evaluation of touched contacts by each sheet, compiled once for as long as sheets and day stay.
+
+    Compiling twenty rules takes 45 ms, evaluating them for some contacts less.
+    """
+    key = (definitions.fingerprint, as_of)
+    if key not in _latest:
+        scope = Scope(ids=sets.GIVEN_LATER)
+        newest_act = (
+            Interaction.objects.filter(
+                contact=OuterRef("pk"),
+                kind__in=InteractionKind.objects.filter(direction=Direction.LEAD).values("pk"),
+            )
+            .order_by("-occurred_at")
+            .values("occurred_at")[:1]
+        )
+        compiled = {
+            sheet.row.pk: sets.Prepared.compile(
+                _evaluated_rows(sheet, definitions, as_of, scope).values_list(*COLUMNS, Subquery(newest_act))
+            )
+            for sheet in definitions.sheets
+        }
+        _latest.clear()  # yesterday's, or that of sheets that have changed
+        _latest[key] = compiled
+    return _latest[key]
 
 
 def score_range(
@@ -100,7 +123,9 @@ def _write_portion(
     )
     # Only now that the contacts are locked does it show whom a rep has decided about since they were read.
     held = set(
-        Hold.objects.filter(contact__any=written, released_at__isnull=True).values_list("contact_id", flat=True)
+        Hold.objects.filter(contact__any=written, released_at__isnull=True).values_list(
+            "contact_id", flat=True
+        )
     )
     kept = [
         replace(by_contact[pk], stage_after=by_contact[pk].stage) if pk in held else by_contact[pk]

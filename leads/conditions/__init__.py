@@ -15,7 +15,7 @@ without regard to capitals.
 
 from .compiling import EVERYBODY, Scope, compile_condition, compile_where, end_of_day, matching, today
 from .fields import ConditionField, contact_fields
-from .language import ConditionError, Tree, validate, validate_where
+from .language import ConditionError, Tree, leaves, validate, validate_where
 from .sentences import describe, describe_where
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "describe",
     "describe_where",
     "end_of_day",
+    "leaves",
     "matching",
     "today",
     "validate",

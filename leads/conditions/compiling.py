@@ -22,6 +22,7 @@ from django.db.models.lookups import (
 from django.utils import timezone
 
 from leads.models import Consent, Contact, Interaction, Segment
+from leads.sets import GivenLater
 
 from .fields import (
     BOOLEAN,
@@ -42,14 +43,14 @@ Tree = Mapping[str, Any]
 class Scope:
     """The contacts a statement is about: all, a list of ids, or a range of ids (both ends included)."""
 
-    ids: tuple[int, ...] | None = None
+    ids: tuple[int, ...] | GivenLater | None = None
     first: int | None = None
     last: int | None = None
 
     def on(self, column: str) -> Q:
         """The scope as a filter on a column that holds contact ids."""
         if self.ids is not None:
-            return Q(**{f"{column}__any": list(self.ids)})
+            return Q(**{f"{column}__any": self.ids})
         if self.first is not None:
             return Q(**{f"{column}__gte": self.first, f"{column}__lte": self.last})
         return Q()

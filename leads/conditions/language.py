@@ -1,6 +1,6 @@
 """Which trees are conditions. A wrong one is refused when it is saved, with its place and the remedy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -43,6 +43,17 @@ def validate(tree: Any, segment: str = "") -> None:
 def validate_where(leaves: Any) -> None:
     """Raise `ConditionError` unless `leaves` is a list of questions about an interaction, all to be met."""
     _Validator().where(leaves, _("filter"))
+
+
+def leaves(tree: Tree) -> Iterator[Tree]:
+    """The questions of a valid condition, without looking into the segments that it names."""
+    if "not" in tree:
+        yield from leaves(tree["not"])
+    elif "all" in tree or "any" in tree:
+        for child in tree.get("all", tree.get("any", [])):
+            yield from leaves(child)
+    elif tree:
+        yield tree
 
 
 class _Validator:
@@ -100,9 +111,7 @@ class _Validator:
         field = fields.get(name) if isinstance(name, str) else None
         if field is None:
             raise ConditionError(
-                _(
-                    "%(place)s: there is no field “%(name)s”; attributes are written attributes.name and are declared first"
-                )
+                _("%(place)s: there is no field “%(name)s”; attributes are written attributes.name")
                 % {"place": place, "name": str(name)[:80]}
             )
         operator = tree.get("op")
