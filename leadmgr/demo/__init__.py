@@ -1,0 +1,84 @@
+"""A believable company, Narae Motors, made from a seed through the product's own doors."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from leadmgr.demo.cast import DemoLogin, add_cast, demo_logins
+from leadmgr.demo.history import replay
+from leadmgr.demo.journeys import live_through
+from leadmgr.demo.marketing import add_marketing
+from leadmgr.demo.people import Person, invent_people
+from leadmgr.demo.sales import Sales
+from leads import sets
+from leads.ingest import Event
+from leads.models import Attribute, Consent, Contact, Identity, User
+from nurture.enrolment import enrol_moved
+from nurture.starter import add_starter_workflows
+from scoring.rescore import rescore_now
+from scoring.starter import add_starter_sheet
+from scoring.touches import score_touched
+
+__all__ = ["DemoLogin", "create_demo", "demo_logins", "is_empty"]
+
+SEED = 20_261_122
+ATTRIBUTES = (
+    ("drives_today", "Drives today", Attribute.Type.TEXT),
+    ("km_per_year", "Kilometres a year", Attribute.Type.NUMBER),
+    ("can_charge_at_home", "Can charge at home", Attribute.Type.BOOLEAN),
+)
+
+
+def is_empty() -> bool:
+    """Whether nobody has used this installation yet, so that a demo disturbs nothing."""
+    return not User.objects.exists() and not Contact.objects.exists()
+
+
+def create_demo(progress: Callable[[str], None]) -> list[DemoLogin]:
+    """Fill an empty base; returns the logins. The same seed makes the same people, dated back from now."""
+    random = Random(SEED)  # noqa: S311 - invented people need no secrets
+    now = timezone.now()
+    add_cast()
+    add_marketing(random, now)
+    sets.insert_rows(
+        Attribute, ["key", "label", "type"], [(key, label, type_.value) for key, label, type_ in ATTRIBUTES]
+    )
+    add_starter_sheet()
+    add_starter_workflows()
+    people = invent_people(random, now)
+    events = live_through(random, people, now)
+    progress(
+        _("%(people)d people and %(events)d interactions are replayed")
+        % {"people": len(people), "events": len(events)}
+    )
+    replay(events, Sales(random), now, lambda day: None)
+    _add_consents(people, events)
+    score_touched()
+    rescore_now()
+    enrol_moved()
+    return demo_logins()
+
+
+def _add_consents(people: Sequence[Person], events: Sequence[Event]) -> None:
+    """What each allowed or took back by e-mail, with the act that proves it."""
+    proof = {
+        "subscribed": _("Ticked on the newsletter form"),
+        "unsubscribed": _("Clicked “unsubscribe” in a message"),
+    }
+    contacts = dict(
+        Identity.objects.filter(
+            kind=Identity.Kind.EMAIL, value__in=[person.email for person in people]
+        ).values_list("value", "contact_id")
+    )
+    rows = []
+    for event in events:
+        if event.kind in proof:
+            _kind, _namespace, email = event.claim.names[0]
+            state = Consent.State.GRANTED if event.kind == "subscribed" else Consent.State.DENIED
+            if email in contacts:
+                rows.append(
+                    (contacts[email], "marketing", "email", state.value, proof[event.kind], event.occurred_at)
+                )
+    sets.insert_rows(Consent, ["contact", "purpose", "channel", "state", "proof", "at"], rows)

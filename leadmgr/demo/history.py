@@ -1,0 +1,66 @@
+"""Replays the invented past through the product's own doors, slice by slice, so that every stage has its date."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from leadmgr.demo.people import HISTORY_DAYS
+from leadmgr.demo.sales import Sales
+from leads import sets
+from leads.conditions import EVERYBODY
+from leads.ingest import Event, record_interactions
+from leads.models import Contact, Source, Touch
+from scoring.models import ScoreChange
+from scoring.sheets import Definitions, load_definitions
+from scoring.writing import score_range, score_touched_contacts
+
+BATCH = 2_000
+FADING_EVERY = timedelta(days=21)
+"""how often points fade in the replay; in life it is every night"""
+
+
+def replay(events: Sequence[Event], sales: Sales, now: datetime, progress: Callable[[str], None]) -> None:
+    """Store the events as if they came in then; score and sell at the end of each slice."""
+    website = Source.objects.get(slug="website")
+    definitions = load_definitions()
+    waiting = list(events)
+    faded_at = now - timedelta(days=HISTORY_DAYS)
+    for end in _slices(now):
+        waiting = sorted([*waiting, *sales.take_events()], key=lambda event: event.occurred_at)
+        count = next((index for index, event in enumerate(waiting) if event.occurred_at > end), len(waiting))
+        slice_, waiting = waiting[:count], waiting[count:]
+        touched: set[int] = set()
+        for first in range(0, len(slice_), BATCH):
+            touched |= record_interactions(slice_[first : first + BATCH], source=website, now=end).contacts
+        _score(sorted(touched), definitions, end)
+        if end - faded_at >= FADING_EVERY or end == now:
+            score_range(EVERYBODY, definitions, timezone.localdate(end), end, ScoreChange.Cause.FADING)
+            faded_at = end
+        sales.work(end)
+        progress(f"{end:%Y-%m-%d}")
+
+
+def _slices(now: datetime) -> Iterator[datetime]:
+    """The ends of the slices: weeks long ago, days lately, hours at last."""
+    end = now - timedelta(days=HISTORY_DAYS)
+    while end < now:
+        left = now - end
+        if left > timedelta(days=60):
+            end += timedelta(days=7)
+        elif left > timedelta(days=4):
+            end += timedelta(days=2)
+        else:
+            end += timedelta(hours=8)
+        yield min(end, now)
+
+
+def _score(contacts: list[int], definitions: Definitions, now: datetime) -> None:
+    """What the scoring worker does with touches, as of that day."""
+    with transaction.atomic():
+        sets.delete_returning(Touch.objects.filter(contact__any=contacts), "contact")
+        locked = Contact.objects.filter(pk__any=contacts, merged_into__isnull=True).order_by("pk")
+        alive = list(locked.select_for_update(no_key=True).values_list("pk", flat=True))
+        if alive:
+            score_touched_contacts(alive, definitions, timezone.localdate(now), now)
