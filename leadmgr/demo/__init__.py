@@ -6,7 +6,7 @@ from random import Random
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from leadmgr.demo.cast import DemoLogin, add_cast, demo_logins
+from leadmgr.demo.cast import DemoLogin, add_cast, cast_logins, demo_logins
 from leadmgr.demo.history import replay
 from leadmgr.demo.journeys import live_through
 from leadmgr.demo.marketing import add_marketing
@@ -58,7 +58,7 @@ def create_demo(progress: Callable[[str], None]) -> list[DemoLogin]:
     score_touched()
     rescore_now()
     enrol_moved()
-    return demo_logins()
+    return cast_logins()
 
 
 def _add_consents(people: Sequence[Person], events: Sequence[Event]) -> None:

@@ -3,12 +3,14 @@
 import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from random import Random
 from zoneinfo import ZoneInfo
 
 from leadmgr.demo import words
 from leadmgr.demo.marketing import CAMPAIGNS, SOURCES, DemoCampaign
 from leads.identity import Claim, CompanyClaim, email_key, phone_key
+from leads.models.people import IdentityKey
 
 PEOPLE = 1_960
 DUPLICATES = 40
@@ -17,7 +19,7 @@ HISTORY_DAYS = 548
 COUNTRIES = ("KR", "DE", "GB", "US", "ES")
 SHARES = (45, 30, 10, 7, 8)
 LEVELS = ("glance", "reader", "shopper", "buyer")
-LEVEL_SHARES = (46, 29, 16, 9)
+LEVEL_SHARES = (43, 33, 16, 8)
 
 # Numbers that no telephone company gives out, where a country has such, and else obviously made up ones.
 PHONES = {
@@ -49,6 +51,10 @@ class Person:
     def zone(self) -> ZoneInfo:
         return ZoneInfo(words.ZONES[self.country])
 
+    @cached_property
+    def key(self) -> IdentityKey:
+        return email_key(self.email)
+
     def claim(self) -> Claim:
         """Everything they say of themselves, as in the form that they came by."""
         told = {
@@ -58,7 +64,7 @@ class Person:
         }  # fmt: skip
         if self.job:
             told["job_title"], told["department"], told["seniority"] = self.job
-        claim = Claim((email_key(self.email),), fields={name: text for name, text in told.items() if text})
+        claim = Claim((self.key,), fields={name: text for name, text in told.items() if text})
         claim.attributes = dict(self.attributes)
         claim.company = self.company
         if self.phone:
@@ -67,7 +73,7 @@ class Person:
 
     def name_only(self) -> Claim:
         """Who they are and nothing more, as on every later event."""
-        return Claim((email_key(self.email),))
+        return Claim((self.key,))
 
 
 def invent_people(random: Random, now: datetime) -> list[Person]:
@@ -181,7 +187,7 @@ def _arrival(random: Random, campaign: DemoCampaign | None, level: str, now: dat
         days_ago = campaign.days_ago - min(random.expovariate(1 / 9), campaign.days, campaign.days_ago - 1)
     else:
         days_ago = HISTORY_DAYS * (1 - random.random() ** 0.6)
-    if level != "glance" and random.random() < 0.2:
+    if level != "glance" and random.random() < 0.26:
         days_ago = random.uniform(3, 50)
     return now - timedelta(days=max(days_ago, 0.1))
 

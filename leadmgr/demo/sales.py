@@ -112,9 +112,9 @@ class Sales:
         won, lost = [], []
         for lead in leads:
             chance = self.random.random()
-            if chance < 0.32:
+            if chance < 0.25:
                 won.append(lead)
-            elif chance < 0.78:
+            elif chance < 0.66:
                 lost.append(lead)
             else:
                 self.decides_at[lead.pk] = now + timedelta(days=30)
