@@ -93,7 +93,8 @@ def _details(interaction: Interaction) -> str:
     if not filled:
         return ""
     lines = "".join(f"<dt>{escape(str(key))}</dt><dd>{escape(answer(value))}</dd>" for key, value in filled)
-    return f' <details class="more"><summary>{escape(_("Details"))}</summary><dl>{lines}</dl></details>'
+    name = _("Details")  # not inside the f-string, where makemessages would not see it
+    return f' <details class="more"><summary>{escape(name)}</summary><dl>{lines}</dl></details>'
 
 
 def _written(parts: Iterable[str]) -> SafeString:
