@@ -79,7 +79,7 @@ def _take(request: HttpRequest, call: str) -> HttpResponse:
         key=key,
         received_at=received_at,
         kinds=load_kinds(),
-        traits=Traits.load(may_declare=key.kind == CaptureKey.Kind.SERVER),
+        traits=Traits(may_declare=key.kind == CaptureKey.Kind.SERVER),
         sent_at=payload.get("sentAt"),
     )
     events: list[Event] = []

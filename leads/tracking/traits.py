@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,14 +41,14 @@ class TraitError(ValueError):
 class Traits:
     """The declared attributes, and whether this sender may declare more."""
 
-    types: Mapping[str, str]
     may_declare: bool
     new: dict[str, str] = field(default_factory=dict)
     """attributes to be declared, with their types"""
 
-    @classmethod
-    def load(cls, *, may_declare: bool) -> "Traits":
-        return cls(dict(Attribute.objects.values_list("key", "type")), may_declare)
+    @cached_property
+    def types(self) -> Mapping[str, str]:
+        """Read when the first attribute is met: most batches hold none."""
+        return dict(Attribute.objects.values_list("key", "type"))
 
     def declare_new(self) -> None:
         """Store the declarations of the attributes that were met for the first time."""

@@ -3,6 +3,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from leadmgr.bench import Result, Size, place
@@ -19,7 +20,9 @@ class Command(BaseCommand):
         parser.add_argument("name", choices=[*NAMES, "build"])
         parser.add_argument("--contacts", type=int)
         parser.add_argument("--interactions", type=int)
-        parser.add_argument("--json", action="store_true", help="nothing but the line of JSON on standard output")
+        parser.add_argument(
+            "--json", action="store_true", help="nothing but the line of JSON on standard output"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["name"]
@@ -40,6 +43,7 @@ class Command(BaseCommand):
             if code:
                 sys.exit(code)
             return
+        call_command("migrate", verbosity=0)  # the base may have been built by an older version
         module = import_module("leadmgr.bench.imports" if name == "import" else f"leadmgr.bench.{name}")
         result: Result = module.measure(size, self.say)
         if not options["json"]:
