@@ -32,13 +32,14 @@ def measure(size: Size, say: Say) -> Result:
     stop = threading.Event()
     passes: list[float] = []
     with running_product(port) as processes:
+        _probe(port, key, 3)  # the workers have started when these are scored
         background = threading.Thread(target=_flow, args=(port, key, size, stop))
         sweep = threading.Thread(target=_rescore_again_and_again, args=(stop, passes))
         background.start()
         sweep.start()
         try:
             say(f"{PROBES} probes while {EVENTS_PER_SECOND} events/s flow and the base is rescored")
-            seconds = _probe(port, key)
+            seconds = _probe(port, key, PROBES)
             memory = rss_mb(processes)
         finally:
             stop.set()
@@ -69,11 +70,11 @@ def measure(size: Size, say: Say) -> Result:
     )
 
 
-def _probe(port: int, key: str) -> list[float]:
+def _probe(port: int, key: str, times: int) -> list[float]:
     """New people whose one act makes them MQL: the clock stops when score and stage are stored."""
     sender = Sender(port, key)
     spent = []
-    for number in range(PROBES):
+    for number in range(times):
         user = f"probe-{time.time_ns()}-{number}"
         probe = {**message(0), "userId": user, "event": PROBE_KIND}
         sender.post("track", json.dumps(probe).encode())
