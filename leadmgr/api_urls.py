@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.authtoken.views import ObtainAuthToken
 from rest_framework.routers import DefaultRouter
 from rest_framework.throttling import AnonRateThrottle
+from rest_framework.viewsets import ViewSetMixin
 
 from leads.api import views as leads_api
 from scoring import api as scoring_api
@@ -22,8 +23,7 @@ class TokenView(ObtainAuthToken):
     throttle_classes = [TokenTries]
 
 
-router = DefaultRouter()
-for name, viewset in {
+VIEWSETS: dict[str, type[ViewSetMixin]] = {
     "contacts": leads_api.ContactViewSet,
     "companies": leads_api.CompanyViewSet,
     "interactions": leads_api.InteractionViewSet,
@@ -33,7 +33,9 @@ for name, viewset in {
     "sources": leads_api.SourceViewSet,
     "campaigns": leads_api.CampaignViewSet,
     "segments": leads_api.SegmentViewSet,
-}.items():
+}
+router = DefaultRouter()
+for name, viewset in VIEWSETS.items():
     # Without a name of its own a route would be called as the product's page is, such as “contact-list”.
     router.register(name, viewset, basename=f"api-{name}")
 
