@@ -23,6 +23,7 @@ from django.utils import timezone
 from leadmgr.celery import app
 from leadmgr.path import PATH
 from leads import sets
+from leads.conditions import today
 from leads.identity import Claim, anonymous_key, email_key
 from leads.ingest import Event, record_interactions
 from leads.merge import merge_contacts
@@ -187,6 +188,21 @@ def test_an_interaction_that_arrives_between_claim_and_computing_keeps_its_touch
         scorer.wait_until_blocked()  # it has claimed the touch and waits for the contact
         record("directions_viewed", cold_lead.email)
         assert Touch.objects.count() == 2  # the claim is not committed, and the new touch is beside it
+    scoring.result(PATIENCE_SECONDS)
+    score_touched()
+    assert score_of(cold_lead) == 30
+    assert not Touch.objects.exists()
+
+
+def test_an_interaction_that_arrives_between_computing_and_storing_keeps_its_touch(session, sheet, cold_lead):
+    record("form_submitted", cold_lead.email)
+    scorer, other = session(), session()
+    with other.transaction():
+        # The scorer will come upon this row, and wait to see what becomes of it.
+        other.do(lambda: Score.objects.create(contact=cold_lead, sheet=sheet, value=0, as_of=today()))
+        scoring = scorer.begin(score_touched)
+        scorer.wait_until_blocked()
+        record("directions_viewed", cold_lead.email)
     scoring.result(PATIENCE_SECONDS)
     score_touched()
     assert score_of(cold_lead) == 30
