@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from leads.api.changes import attribute_errors, change_contact
+from leads.editing import attribute_errors, change_contact
 from leads.models import Company, Contact
 
 from .bases import CappedPaginator, ModelAdmin, presence

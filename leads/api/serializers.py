@@ -9,6 +9,7 @@ from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, ValidationError
 
 from leads import conditions
+from leads.editing import IdentityTakenError, MergedAwayError, attribute_errors, change_contact
 from leads.identity import IdentityError, normal_email, phone_key
 from leads.models import (
     Campaign,
@@ -23,8 +24,6 @@ from leads.models import (
     StageChange,
 )
 from leads.models.users import validate_time_zone
-
-from .changes import IdentityTakenError, MergedAwayError, attribute_errors, change_contact
 
 
 class Merged(APIException):
