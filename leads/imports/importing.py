@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import IO, Any
 
 from django.db import transaction
 from django.utils.text import slugify
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from leads import sets
@@ -118,32 +120,59 @@ def _survey(file: CsvFile, columns: list[Column], options: Options) -> Survey:
     return Survey(rows, types, new, kept)
 
 
+@dataclass
+class Batch:
+    """Rows that were read together: the good, and the bad with their reasons."""
+
+    rows: list[Row] = field(default_factory=list)
+    rejected: list[tuple[Record, str]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.rejected)
+
+
 def _load(
     file: CsvFile, reader: RowReader, source: Source, rejects: Path, total: int, progress: Progress | None
 ) -> Counts:
+    """Load the rows in batches; while the database works at one, a thread reads the next."""
     counts = Counts()
-    chunk: list[Row] = []
     done = 0
-    with Rejects(rejects, file.header) as rejected:
-        for record in file.records():
-            done += 1
-            try:
-                if record.error:
-                    raise RowError(record.error)
-                chunk.append(reader.read(record.cells))
-            except RowError as error:
-                counts.rejected += 1
-                rejected.write(record, str(error))
-            if len(chunk) == loading.CHUNK:
-                loading.load(chunk, source, counts)
-                chunk.clear()
-                if progress:
-                    progress(done, total)
-        if chunk:
-            loading.load(chunk, source, counts)
-        if progress:
-            progress(done, total)
+    batches = _batches(file, reader)
+    language = get_language()
+
+    def read_ahead() -> Batch | None:
+        with override(language):
+            return next(batches, None)
+
+    with Rejects(rejects, file.header) as rejected, ThreadPoolExecutor(1, "reads-ahead") as reading:
+        coming = reading.submit(read_ahead)
+        while (batch := coming.result()) is not None:
+            coming = reading.submit(read_ahead)
+            if batch.rows:
+                loading.load(batch.rows, source, counts)
+            counts.rejected += len(batch.rejected)
+            for record, why in batch.rejected:
+                rejected.write(record, why)
+            done += len(batch)
+            if progress:
+                progress(done, total)
     return counts
+
+
+def _batches(file: CsvFile, reader: RowReader) -> Iterator[Batch]:
+    batch = Batch()
+    for record in file.records():
+        try:
+            if record.error:
+                raise RowError(record.error)
+            batch.rows.append(reader.read(record.cells))
+        except RowError as error:
+            batch.rejected.append((record, str(error)))
+        if len(batch) >= loading.CHUNK:
+            yield batch
+            batch = Batch()
+    if batch:
+        yield batch
 
 
 class Rejects:
