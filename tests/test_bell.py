@@ -72,7 +72,7 @@ def test_a_broker_that_is_down_is_no_error(monkeypatch, caplog):
 def test_what_is_rolled_back_rings_nobody(monkeypatch):
     pressed = []
     monkeypatch.setattr(bell._Ringer, "press", lambda ringer: pressed.append(ringer))
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         bell.ring("touched")
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert not pressed
