@@ -280,6 +280,8 @@ def test_a_bad_file_is_refused_whole_in_words(load, text, words):
         (["--key", "id"], "“id”"),
         (["--encoding", "klingon"], "klingon"),
         (["--rejects", "people.csv"], "overwrite"),
+        (["--rejects", "."], "cannot be written"),
+        (["--rejects", "nowhere/bad.csv"], "cannot be written"),
     ],
 )
 def test_wrong_arguments_are_refused_with_a_remedy(load, arguments, words):

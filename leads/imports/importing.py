@@ -72,6 +72,11 @@ def run_import(path: Path, options: Options, progress: Progress | None = None) -
         raise FileError(
             _("The rejected rows would overwrite the file itself; name another file with --rejects.")
         )
+    if rejects.is_dir() or not os.access(rejects.resolve().parent, os.W_OK):
+        raise FileError(
+            _("Rejected rows cannot be written to “%(path)s”; name another file with --rejects.")
+            % {"path": rejects}
+        )
     survey = _survey(file, read_columns(file.header, options.mapping, options.key), options)
     with transaction.atomic() if options.dry_run else _no_transaction():
         source, _created = Source.objects.get_or_create(
