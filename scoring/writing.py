@@ -89,6 +89,8 @@ def score_range(
     know is newer.
     """
     changed = 0
+    # Also the mere passing of time can take a contact to another sheet.
+    leave_others = cause == ScoreChange.Cause.SHEET or len(definitions.sheets) > 1
     for sheet in definitions.sheets:
         query = _evaluated_rows(sheet, definitions, as_of, scope)
         settled = Q(score=F("value")) & Q(stage=F("stage_after"))
@@ -98,7 +100,9 @@ def score_range(
             rows = [Scored(*row) for row in query.exclude(settled).values_list(*COLUMNS)]
         for start in range(0, len(rows), PORTION):
             portion = rows[start : start + PORTION]
-            changed += sets.retry_deadlocks(partial(_write_portion, portion, sheet, as_of, now, cause))
+            changed += sets.retry_deadlocks(
+                partial(_write_portion, portion, sheet, as_of, now, cause, leave_others)
+            )
     with transaction.atomic():
         _without_sheet(definitions, as_of, scope, now)
         _let_rejected_return(definitions, as_of, scope, now)
@@ -112,7 +116,7 @@ PORTION = 5_000
 
 
 def _write_portion(
-    rows: list[Scored], sheet: Sheet, as_of: date, now: datetime, cause: ScoreChange.Cause
+    rows: list[Scored], sheet: Sheet, as_of: date, now: datetime, cause: ScoreChange.Cause, leave_others: bool
 ) -> int:
     by_contact = {row.contact: row for row in rows}
     written = sets.update_rows(
@@ -131,7 +135,7 @@ def _write_portion(
         replace(by_contact[pk], stage_after=by_contact[pk].stage) if pk in held else by_contact[pk]
         for pk in sorted(written)
     ]
-    _store(kept, sheet, as_of, now, cause, cause == ScoreChange.Cause.SHEET)
+    _store(kept, sheet, as_of, now, cause, leave_others)
     return sum(row.value != row.before or row.stage != row.stage_after for row in kept)
 
 
