@@ -302,3 +302,18 @@ def test_the_command_ends_with_a_line_of_json(sheet, cold_lead, mql_lead, capsys
     assert result["seconds"] >= 0
     call_command("rescore")
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["changed"] == 0
+
+
+def test_a_contact_that_a_new_day_moves_to_another_sheet_is_explained_by_that_one(sheet, cold_lead):
+    """The sheet of the lately active is left by the mere passing of time."""
+    lately = {"field": "last_active", "op": "in_last_days", "value": 5}
+    active = ScoreSheet.objects.create(slug="active", name="Active", order=1, audience=lately)
+    RuleGroup.objects.create(sheet=active, name="Fit").rules.create(kind="attribute", points=7, condition={})
+    submit(cold_lead)
+    score_touched()  # fills in when the lead was last active …
+    rescore_now()  # … which this one knows
+    assert score_of(cold_lead) == 7
+    rescore_now(as_of=later(10))
+    assert score_of(cold_lead) == 20  # 40 × ½
+    assert list(Score.objects.values_list("sheet__slug", "value")) == [("forms", 20)]
+    assert explain(cold_lead).score == 20
