@@ -9,7 +9,7 @@ from django.core.management import call_command
 from leads import sets
 from leads.conditions import end_of_day, today
 from leads.merge import merge_contacts
-from leads.models import Attribute, Contact, Hold, Interaction, StageChange, Touch
+from leads.models import Attribute, Contact, Hold, Interaction, Segment, StageChange, Touch
 from scoring import rescore as rescoring
 from scoring.evaluate import explain
 from scoring.models import Rescore, Rule, RuleGroup, Score, ScoreChange, ScoreSheet, Threshold
@@ -317,3 +317,47 @@ def test_a_contact_that_a_new_day_moves_to_another_sheet_is_explained_by_that_on
     assert score_of(cold_lead) == 20  # 40 × ½
     assert list(Score.objects.values_list("sheet__slug", "value")) == [("forms", 20)]
     assert explain(cold_lead).score == 20
+
+
+def test_a_changed_segment_makes_a_rescore_due_where_a_rule_names_it(sheet, cold_lead):
+    korea = Segment.objects.create(
+        slug="korea", name="Korea", condition={"field": "country", "op": "is_known"}
+    )
+    Segment.objects.create(slug="hot", name="Hot", condition={"any": [{"segment": "korea"}]})
+    unnamed = Segment.objects.create(slug="unnamed", name="Unnamed")
+    condition = {"not": {"segment": "hot"}}
+    RuleGroup.objects.create(sheet=sheet, name="Fit").rules.create(
+        kind="attribute", points=7, condition=condition
+    )
+    rescore_if_due()
+    assert score_of(cold_lead) == 7
+    Segment.objects.filter(pk=unnamed.pk).update(condition={"field": "city", "op": "is_known"})
+    assert rescore_if_due() is None
+    Segment.objects.filter(pk=korea.pk).update(condition={})
+    assert rescore_if_due().cause == "sheet"
+    assert score_of(cold_lead) == 0
+
+
+def test_touched_contacts_are_scored_by_the_sheets_of_now(sheet, cold_lead):
+    """Whatever the process keeps of the sheets from the last time, a change counts at once."""
+    condition = {"segment": "korea"}
+    korea = Segment.objects.create(
+        slug="korea", name="Korea", condition={"field": "country", "op": "is_known"}
+    )
+    rule = RuleGroup.objects.create(sheet=sheet, name="Fit").rules.create(
+        kind="attribute", points=7, condition=condition
+    )
+    changes = [
+        (lambda: None, 40),
+        (lambda: Segment.objects.filter(pk=korea.pk).update(condition={}), 47),
+        (lambda: Rule.objects.filter(pk=rule.pk).update(points=8), 48),
+        (lambda: RuleGroup.objects.update(most=5), 10),  # two groups, each at most 5
+        (lambda: ScoreSheet.objects.update(most=9), 9),
+        (lambda: ScoreSheet.objects.update(active=False), 0),
+    ]
+    submit(cold_lead)
+    for change, score in changes:
+        change()
+        sets.insert_rows(Touch, ["contact"], [(cold_lead.pk,)])
+        score_touched()
+        assert score_of(cold_lead) == score
