@@ -19,6 +19,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from leads.models import Team, User
+from leads.models.users import written_name
 
 from .bases import ModelAdmin
 
@@ -81,7 +82,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
 
     @admin.display(description=_("name"))
     def full_name(self, user: User) -> str:
-        return user.get_full_name()
+        return written_name(user.first_name, user.last_name)
 
     @admin.display(description=_("roles"))
     def roles(self, user: User) -> str:

@@ -1,6 +1,6 @@
 """Companies and contacts, what names them, and what they allowed."""
 
-from typing import Any, Self
+from typing import Self
 
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVectorField
@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .capture import Campaign, Source
-from .users import User
+from .users import User, written_name
 
 
 class Stage(models.TextChoices):
@@ -223,17 +223,8 @@ class Contact(models.Model):
     @property
     def name(self) -> str:
         """The name as it is written in the language of its letters, or the best other way to call the person."""
-        first, last = self.first_name.strip(), self.last_name.strip()
-        if first and last:
-            hangul = any("가" <= letter <= "힣" for letter in first + last)
-            return f"{last}{first}" if hangul else f"{first} {last}"
-        return (
-            first
-            or last
-            or self.email
-            or self.phone
-            or str(_("Visitor %(number)d") % {"number": self.pk or 0})
-        )
+        named = written_name(self.first_name, self.last_name) or self.email or self.phone
+        return named or str(_("Visitor %(number)d") % {"number": self.pk or 0})
 
     @property
     def is_known(self) -> bool:
@@ -364,8 +355,3 @@ class ContactSearch(models.Model):
     def words(text: str) -> list[str]:
         """The letters and digits of `text` as words, none of which can be mistaken for query syntax."""
         return "".join(letter if letter.isalnum() else " " for letter in text).split()[:10]
-
-
-def blank_values() -> dict[str, Any]:
-    """The text fields of a contact that a trait may fill, with the value that means "not known"."""
-    return {field.name: "" for field in Contact._meta.fields if isinstance(field, models.CharField)}

@@ -15,6 +15,15 @@ def validate_time_zone(value: str) -> None:
         )
 
 
+def written_name(first: str, last: str) -> str:
+    """A name as it is written in the language of its letters: in Hangul the family's comes first, without a blank."""
+    first, last = first.strip(), last.strip()
+    if first and last:
+        hangul = any("가" <= letter <= "힣" for letter in first + last)
+        return f"{last}{first}" if hangul else f"{first} {last}"
+    return first or last
+
+
 class Team(models.Model):
     """Reps who share a queue: each sees the leads of the others."""
 
@@ -55,4 +64,4 @@ class User(AbstractUser):
         verbose_name_plural = _("users")  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        return self.get_full_name() or self.get_username()
+        return written_name(self.first_name, self.last_name) or self.get_username()

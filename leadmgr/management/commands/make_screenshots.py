@@ -49,6 +49,9 @@ class Command(BaseCommand):
             for name, path in pages.items():
                 page.goto(address + path)
                 page.wait_for_load_state("networkidle")
+                if name == "contact":
+                    page.keyboard.press("w")  # opens “why this score”
+                    page.wait_for_load_state("networkidle")
                 target = options["folder"] / f"{name}.png"
                 page.screenshot(path=target)
                 self.stdout.write(str(target))
