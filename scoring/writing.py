@@ -58,7 +58,8 @@ def _prepared(definitions: Definitions, as_of: date) -> dict[int, sets.Prepared 
     Compiling twenty rules takes 45 ms, evaluating them for some contacts less.
     """
     key = (definitions.fingerprint, as_of)
-    if key not in _latest:
+    compiled = _latest.get(key)
+    if compiled is None:
         scope = Scope(ids=sets.GIVEN_LATER)
         newest_act = (
             Interaction.objects.filter(
@@ -76,7 +77,7 @@ def _prepared(definitions: Definitions, as_of: date) -> dict[int, sets.Prepared 
         }
         _latest.clear()  # yesterday's, or that of sheets that have changed
         _latest[key] = compiled
-    return _latest[key]
+    return compiled  # not from `_latest`, which another thread may have cleared by now
 
 
 def score_range(
