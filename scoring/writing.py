@@ -5,7 +5,7 @@ from datetime import date, datetime
 from functools import partial
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django_cte import with_cte
 
 from leads import sets
@@ -176,16 +176,21 @@ def _store(
 
 
 def _without_sheet(definitions: Definitions, as_of: date, scope: Scope, now: datetime) -> None:
-    """Contacts that no sheet is for any more have no points."""
+    """Contacts that no sheet is for any more have no points, and the stage that this means."""
     rest = Contact.objects.filter(scope.on("pk"), merged_into__isnull=True).exclude(score=0)
     for sheet in definitions.sheets:
         if not sheet.row.audience:
             return
         rest = rest.exclude(definitions.compile(sheet.row.audience, scope, as_of))
     left = list(rest.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
-    if left:
-        Score.objects.filter(contact__any=left).delete()
-        Contact.objects.filter(pk__any=left).update(score=0, scored_at=now)
+    if not left:
+        return
+    Score.objects.filter(contact__any=left).delete()
+    without = Contact.objects.filter(pk__any=left)
+    without.update(score=0, scored_at=now)
+    decided = without.annotate(value=Value(0)).annotate(stage_after=stage_by_score(definitions, scope, as_of))
+    moves = decided.exclude(stage=F("stage_after")).values_list("pk", "stage_after")
+    move_to_stage([Move(pk, Stage(after)) for pk, after in moves], StageChange.Cause.SCORE, at=now)
 
 
 def _let_rejected_return(definitions: Definitions, as_of: date, scope: Scope, now: datetime) -> None:

@@ -10,7 +10,7 @@ from leads import sets
 from leads.conditions import EVERYBODY, Scope, today
 from leads.models import Attribute, Contact, Interaction, Touch
 from scoring.evaluate import evaluated, explain
-from scoring.models import Rule, RuleGroup, Score, ScoreChange, ScoreSheet
+from scoring.models import Rule, RuleGroup, Score, ScoreChange, ScoreSheet, Threshold
 from scoring.sheets import load_definitions
 from scoring.touches import score_touched
 from tests.conftest import make_contact
@@ -149,17 +149,18 @@ def test_the_first_sheet_whose_audience_fits_scores_the_contact():
 
 def test_a_contact_without_a_sheet_has_no_points():
     make_sheet(event("form_submitted", 50), audience={"field": "country", "op": "is", "value": "KR"})
+    Threshold.objects.create(name="Everybody", mql_up=40, mql_down=30)
     lead = make_contact("A", "B", "a@x.example", country="KR")
     act(lead, "form_submitted", days_ago=-0.0)
     sets.insert_rows(Touch, ["contact"], [(lead.pk,)])
     score_touched()
     lead.refresh_from_db()
-    assert lead.score == 50
+    assert (lead.score, lead.stage) == (50, "mql")
     Contact.objects.filter(pk=lead.pk).update(country="DE")
     sets.insert_rows(Touch, ["contact"], [(lead.pk,)])
     score_touched()
     lead.refresh_from_db()
-    assert lead.score == 0
+    assert (lead.score, lead.stage) == (0, "cold")
     assert not Score.objects.exists()
 
 
