@@ -34,6 +34,11 @@ def text_of(response) -> str:
     return response.content.decode()
 
 
+def shown(response) -> list[int]:
+    """The ids of the contacts on the list."""
+    return [row.pk for row in response.context["page"].rows]
+
+
 def visit(contact, target="/pricing", *, ago=timedelta(0), **fields):
     return Interaction.objects.create(
         contact=contact, kind_id="page_viewed", target=target, occurred_at=timezone.now() - ago, **fields
@@ -120,7 +125,7 @@ def test_the_list_shows_only_known_contacts_that_one_may_see(client, bruno, sql_
     Contact.objects.create(score=99)  # a visitor
     make_contact("Old", "Record", archived_at=timezone.now())
     client.force_login(bruno)
-    assert client.get(reverse("contact-list")).context["page"].rows == [cold_lead]
+    assert shown(client.get(reverse("contact-list"))) == [cold_lead.pk]
 
 
 @pytest.mark.parametrize(
@@ -152,16 +157,14 @@ def test_the_source_filter_offers_every_source_and_keeps_the_chosen(as_rita, col
     fair = Source.objects.create(slug="fair", name="Trade fair <Seoul>")
     Contact.objects.filter(pk=mql_lead.pk).update(source=fair)
     response = as_rita.get(reverse("contact-list"), {"source": fair.pk})
-    assert response.context["page"].rows == [mql_lead]
+    assert shown(response) == [mql_lead.pk]
     assert f'<option value="{fair.pk}" selected>Trade fair &lt;Seoul&gt;</option>' in text_of(response)
 
 
 def test_common_words_are_found_like_rare_ones(as_rita, monkeypatch, cold_lead, sql_lead):
     monkeypatch.setattr("leads.views.contact_list.FEW", 0)
-    assert as_rita.get(reverse("contact-list"), {"q": "example"}).context["page"].rows == [
-        sql_lead,
-        cold_lead,
-    ]
+    found = as_rita.get(reverse("contact-list"), {"q": "example"})
+    assert shown(found) == [sql_lead.pk, cold_lead.pk]
 
 
 @pytest.mark.parametrize("sort", ["", "lowest", "newest"])
@@ -509,5 +512,5 @@ def test_a_crash_answers_in_words(client, ada, monkeypatch):
 
 def test_a_person_without_a_team_sees_own_and_unowned_contacts(client, cold_lead, sql_lead):
     client.force_login(make_user("Solo", "rep"))
-    assert client.get(reverse("contact-list")).context["page"].rows == [cold_lead]
+    assert shown(client.get(reverse("contact-list"))) == [cold_lead.pk]
     assert client.get(page_of(sql_lead)).status_code == 404

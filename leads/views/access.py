@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.cache import patch_cache_control, patch_vary_headers
@@ -14,6 +15,8 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from leads.models import Contact, User
+
+from .compiled import OfContact, person
 
 MERGES_FOLLOWED = 20  # a chain of merges this long is a mistake, not a person
 
@@ -74,24 +77,36 @@ def contact_page(*permissions: str) -> Callable[[Page], Page]:
 
 def find_contact(user: User, contact_id: int) -> Contact:
     """The contact, or who survived it; raises `Http404` unless `user` may see that one."""
-    contacts = Contact.objects.select_related("company", "owner", "source", "campaign")
     for _hop in range(MERGES_FOLLOWED):
-        contact = contacts.filter(pk=contact_id).first()
+        contact = next(iter(_contact(contact_id)), None)
         if contact is None:
             break
         if contact.merged_into_id is None:
-            if _may_see(user, contact):
-                return contact
-            break
+            if not _may_see(user, contact.owner_id, contact.owner_team):
+                break
+            found: Contact = contact
+            return found
         contact_id = contact.merged_into_id
     raise Http404(_("There is no such contact, or it belongs to another team."))
 
 
-def _may_see(user: User, contact: Contact) -> bool:
+_contact: OfContact[Any] = OfContact(
+    Contact.objects.annotate(
+        company_name=F("company__name"),
+        owner_name=person("owner"),
+        owner_team=F("owner__team"),
+        source_name=F("source__name"),
+        campaign_name=F("campaign__name"),
+    ),
+    column="pk",
+)
+
+
+def _may_see(user: User, owner_id: int | None, owner_team_id: int | None) -> bool:
     """As `visible_to`, for a contact already read."""
-    if contact.owner is None or contact.owner == user or user.has_perm("leads.view_all_contacts"):
+    if owner_id is None or owner_id == user.pk or user.has_perm("leads.view_all_contacts"):
         return True
-    return user.team_id is not None and contact.owner.team_id == user.team_id
+    return user.team_id is not None and owner_team_id == user.team_id
 
 
 def _ask_to_log_in(request: PageRequest) -> HttpResponse:

@@ -14,13 +14,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from leads.bell import ring
-from leads.models import Attribute, Contact, Touch, User
+from leads.models import Attribute, Consent, Contact, Hold, Identity, Touch, User
 from leads.registry import registry
 from leads.search import index_contacts
 
 from .access import PageRequest, contact_page
+from .compiled import OfContact, person
 from .forms import ContactForm
-from .timeline import read_timeline
+from .timeline import newest_stage_changes, read_timeline
 
 IDENTITIES_SHOWN = 20  # a visitor who clears cookies has hundreds of browser ids
 STAGES_SHOWN = 10
@@ -31,7 +32,10 @@ def contact_detail(request: PageRequest, contact: Contact) -> HttpResponse:
     timeline = read_timeline(contact, request.GET.get("before", ""))
     if request.htmx and "before" in request.GET:
         return render(request, "leads/timeline/page.html", {"contact": contact, "timeline": timeline})
-    identities = list(contact.identities.order_by("kind", "-created_at")[: IDENTITIES_SHOWN + 1])
+    identities = _identities(contact.pk)
+    stage_changes = timeline.stage_changes
+    if stage_changes is None:
+        stage_changes = newest_stage_changes(contact.pk)
     context: dict[str, Any] = {
         "contact": contact,
         "timeline": timeline,
@@ -40,11 +44,11 @@ def contact_detail(request: PageRequest, contact: Contact) -> HttpResponse:
             for panel in registry.contact_panels
         ],
         "attributes": _attributes(contact),
-        "consents": contact.consents.order_by("purpose", "channel", "-at").distinct("purpose", "channel"),
+        "consents": _consents(contact.pk),
         "identities": identities[:IDENTITIES_SHOWN],
         "more_identities": len(identities) > IDENTITIES_SHOWN,
-        "hold": contact.holds.filter(released_at=None).select_related("by").first(),
-        "stage_changes": contact.stage_changes.select_related("by").order_by("-at", "-pk")[:STAGES_SHOWN],
+        "hold": next(iter(_hold(contact.pk)), None),
+        "stage_changes": stage_changes[:STAGES_SHOWN],
         "places": [place for place in (contact.city, contact.region, contact.country) if place],
         "now_there": _time_there(contact),
     }
@@ -78,6 +82,11 @@ def contact_owner(request: PageRequest, contact: Contact) -> HttpResponse:
             "name": contact.name
         })  # fmt: skip
     return redirect("contact-detail", contact.pk)
+
+
+_identities = OfContact(Identity.objects.order_by("kind", "-created_at"), limit=IDENTITIES_SHOWN + 1)
+_hold = OfContact(Hold.objects.filter(released_at=None).annotate(by_name=person("by")), limit=1)
+_consents = OfContact(Consent.objects.order_by("purpose", "channel", "-at").distinct("purpose", "channel"))
 
 
 def _change(contact: Contact, values: dict[str, Any]) -> None:

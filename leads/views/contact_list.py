@@ -1,8 +1,10 @@
 """The contact list: search, filters, order and paging, all of them in the address."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.db.models import F, QuerySet
@@ -79,6 +81,44 @@ class Filters:
         return contacts
 
 
+class Row(NamedTuple):
+    """A contact as the list shows it: making `Contact`s with their companies and owners would take 2 ms more."""
+
+    id: int
+    first_name: str
+    last_name: str
+    email: str
+    phone: str
+    job_title: str
+    stage: str
+    outcome: str
+    score: int
+    last_active_at: datetime | None
+    company__name: str | None
+    owner__first_name: str | None
+    owner__last_name: str | None
+    owner__username: str | None
+    source__name: str | None
+
+    @property
+    def pk(self) -> int:
+        return self.id
+
+    @property
+    def name(self) -> str:
+        return contact_name(self)
+
+    @property
+    def owner(self) -> str:
+        """As `str(owner)`, blank for nobody."""
+        full_name = f"{self.owner__first_name or ''} {self.owner__last_name or ''}".strip()
+        return full_name or self.owner__username or ""
+
+
+contact_name: Callable[[Row], str] = vars(Contact)["name"].fget
+"""`Contact.name`, which reads nothing but columns that a row has too"""
+
+
 class ContactPage:
     """One page of the contacts that `filters` choose, by keyset: the thousandth is as quick as the first."""
 
@@ -91,12 +131,8 @@ class ContactPage:
         self.more = False  # known once `rows` are read
 
     @cached_property
-    def rows(self) -> list[Contact]:
-        contacts = self.chosen.select_related("company", "owner", "source").only(
-            "first_name", "last_name", "email", "phone", "job_title", "stage", "score", "outcome",
-            "last_active_at", "company__name", "owner__first_name", "owner__last_name", "owner__username",
-            "source__name",
-        )  # fmt: skip
+    def rows(self) -> list[Row]:
+        contacts = self.chosen
         place = self.before or self.after
         backwards = bool(self.before)
         descending = self.keys[0].startswith("-") is not backwards
@@ -105,7 +141,7 @@ class ContactPage:
             contacts = contacts.filter((TupleLessThan if descending else TupleGreaterThan)(columns, place))
         sign = "-" if descending else ""
         contacts = contacts.order_by(*(sign + key.lstrip("-") for key in self.keys))
-        found = list(contacts[: ROWS + 1])
+        found = [Row._make(values) for values in contacts.values_list(*Row._fields)[: ROWS + 1]]
         self.more = len(found) > ROWS
         found = found[:ROWS]
         return found[::-1] if backwards else found
@@ -155,8 +191,8 @@ class ContactPage:
             return ()
         return tuple(int(part) for part in parts)
 
-    def _link(self, name: str, contact: Contact) -> str:
-        place = ",".join(str(getattr(contact, key.lstrip("-"))) for key in self.keys)
+    def _link(self, name: str, row: Row) -> str:
+        place = ",".join(str(getattr(row, key.lstrip("-"))) for key in self.keys)
         query = self.filters.query()
         return query + ("&" if len(query) > 1 else "") + urlencode({name: place}, safe=",")
 
@@ -173,7 +209,10 @@ def contact_list(request: PageRequest) -> HttpResponse:
         "stages": [("", _("All"))] + [(value, label) for value, label in Stage.choices],
         "owners": OWNERS.items(),
         "outcomes": [("", _("Any outcome")), ("open", _("Still open")), *Outcome.choices],
-        "sources": Source.objects.only("name"),
+        "sources": [
+            ("", _("Any source")),
+            *((str(pk), name) for pk, name in Source.objects.values_list("pk", "name")),
+        ],
         "orders": [(value, label) for value, (label, _keys) in ORDERS.items()],
     }
     if not request.htmx or request.htmx.history_restore_request:

@@ -1,17 +1,18 @@
 """What happened with a contact, from several tables in one order, newest first."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from heapq import merge
-from itertools import groupby, islice
+from functools import cached_property
+from itertools import chain, groupby
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from leads.models import Contact
+from leads.models import Contact, Interaction, MergeRecord, StageChange
+
+from .compiled import OfContact, person
 
 ENTRIES = 50
 
@@ -43,38 +44,79 @@ class Timeline:
     days: list[Day] = field(default_factory=list)
     older: str = ""
     """where the next page begins, blank at the end"""
+    stage_changes: list[StageChange] | None = None
+    """the newest of the contact, if the page begins there"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that are entries of a timeline; `at` and `contact` name the columns that say when and whose."""
+
+    rows: "QuerySet[Any]"
+    at: str
+    contact: str = "contact"
+
+    @cached_property
+    def newest(self) -> "OfContact[Any]":
+        return OfContact(self._ordered(self.rows), column=self.contact, limit=ENTRIES + 1)
+
+    def after(self, place: Place, rank: int, contact_id: int) -> "QuerySet[Any]":
+        """Those that come after `place`; a table's `rank` orders entries of one moment."""
+        at, last_rank, last_id = place
+        rows = self.rows.filter(**{self.contact: contact_id, f"{self.at}__lte": at})
+        if rank > last_rank:
+            rows = rows.filter(**{f"{self.at}__lt": at})
+        elif rank == last_rank:
+            rows = rows.filter(Q(**{f"{self.at}__lt": at}) | Q(pk__lt=last_id))
+        return self._ordered(rows)[: ENTRIES + 1]
+
+    def _ordered(self, rows: "QuerySet[Any]") -> "QuerySet[Any]":
+        return rows.order_by(f"-{self.at}", "-pk")
+
+
+STAGE_CHANGES = Table(StageChange.objects.annotate(by_name=person("by")), "at")
+TABLES = (
+    STAGE_CHANGES,
+    Table(MergeRecord.objects.defer("moved").annotate(by_name=person("by")), "at", contact="survivor"),
+    Table(
+        Interaction.objects.defer("identity", "received_at").annotate(
+            kind_name=F("kind__name"),
+            kind_direction=F("kind__direction"),
+            kind_channel=F("kind__channel"),
+            source_name=F("source__name"),
+            campaign_name=F("campaign__name"),
+        ),
+        "occurred_at",
+    ),
+)
+
+
+def newest_stage_changes(contact_id: int) -> list[StageChange]:
+    return STAGE_CHANGES.newest(contact_id)
 
 
 def read_timeline(contact: Contact, before: str = "") -> Timeline:
     """One page of entries, from the newest or from the place that the page before named."""
     place = _parse(before)
-    tables: list[tuple[QuerySet[Any], str]] = [
-        (contact.stage_changes.select_related("by"), "at"),
-        (contact.merges_won.select_related("absorbed", "by"), "at"),
-        (contact.interactions.select_related("kind", "source", "campaign"), "occurred_at"),
+    tables: list[list[Any]] = [
+        list(table.after(place, rank, contact.pk)) if place else table.newest(contact.pk)
+        for rank, table in enumerate(TABLES)
     ]
-    streams = [_entries(rows, rank, column, place) for rank, (rows, column) in enumerate(tables)]
-    entries = list(islice(merge(*streams, key=lambda entry: entry.place, reverse=True), ENTRIES + 1))
+    stage_changes, merges, _interactions = tables
+    prefetch_related_objects(merges, "absorbed")  # asks nothing for the many who were never merged
+    streams = [
+        [Entry(getattr(row, table.at), rank, row) for row in rows]
+        for rank, (table, rows) in enumerate(zip(TABLES, tables, strict=True))
+    ]
+    entries = sorted(chain.from_iterable(streams), key=lambda entry: entry.place, reverse=True)
     shown = entries[:ENTRIES]
     last_day = timezone.localdate(place[0]) if place else None
     days = [
         Day(day, list(group), continued=day == last_day)
         for day, group in groupby(shown, key=lambda entry: timezone.localdate(entry.at))
     ]
-    return Timeline(days, _write(shown[-1].place) if len(entries) > ENTRIES else "")
-
-
-def _entries(rows: "QuerySet[Any]", rank: int, column: str, place: Place | None) -> Iterator[Entry]:
-    """At most a page of one table's entries that come after `place`."""
-    if place:
-        at, last_rank, last_id = place
-        rows = rows.filter(**{f"{column}__lte": at})
-        if rank > last_rank:
-            rows = rows.filter(**{f"{column}__lt": at})
-        elif rank == last_rank:
-            rows = rows.filter(Q(**{f"{column}__lt": at}) | Q(pk__lt=last_id))
-    for row in rows.order_by(f"-{column}", "-pk")[: ENTRIES + 1]:
-        yield Entry(getattr(row, column), rank, row)
+    older = _write(shown[-1].place) if len(entries) > ENTRIES else ""
+    return Timeline(days, older, None if place else stage_changes)
 
 
 def _write(place: Place) -> str:
