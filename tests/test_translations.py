@@ -320,6 +320,25 @@ def test_the_same_page_is_english_for_others(client, mina, sql_lead):
     assert not HANGUL.search(page.replace("한국어", ""))
 
 
+@pytest.mark.parametrize("page", ["contact-list", "contact-detail", "contact-score", "company-list"])
+def test_people_of_two_languages_take_turns_and_each_reads_their_own(
+    client, korean, mina, eventful_lead, page
+):
+    """What a page keeps between requests, it keeps for each language."""
+    address = reverse(page, args=[eventful_lead.pk] if page in ("contact-detail", "contact-score") else [])
+
+    def read(user) -> tuple[str, str]:
+        client.force_login(user)
+        response = client.get(address)
+        return re.search('<html lang="(..)">', response.content.decode()).group(1), words_on(response)
+
+    for _turn in range(2):
+        language, words = read(korean)
+        assert (language, "검색" in words, "Search" in words) == ("ko", True, False)
+        language, words = read(mina)
+        assert (language, "검색" in words, "Search" in words) == ("en", False, True)
+
+
 @pytest.mark.parametrize(
     "address", ["admin:index", "admin:scoring_scoresheet_add", "admin:leads_contact_changelist"]
 )
