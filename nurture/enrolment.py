@@ -47,15 +47,15 @@ def enrol(entries: Sequence[Entry], reason: str, now: datetime) -> None:
     )
 
 
-def enrol_moved() -> int:
+def enrol_moved(now: datetime | None = None) -> int:
     """Bring contacts whose stage changed into the workflows of their new stage; returns the changes handled."""
     total = 0
-    while claimed := sets.retry_deadlocks(_enrol_claim):
+    while claimed := sets.retry_deadlocks(lambda: _enrol_claim(now or timezone.now())):
         total += claimed
     return total
 
 
-def _enrol_claim() -> int:
+def _enrol_claim(now: datetime) -> int:
     """Claim stage changes and act on them in one transaction.
 
     What counts is where a contact stands now, so it does not matter in which order changes are handled.
@@ -64,7 +64,6 @@ def _enrol_claim() -> int:
     claimed = list(unhandled[:CLAIM].select_for_update(skip_locked=True).values_list("pk", "contact_id"))
     if not claimed:
         return 0
-    now = timezone.now()
     contacts = list(
         Contact.objects.filter(
             pk__any=sorted({contact for _pk, contact in claimed}), merged_into__isnull=True

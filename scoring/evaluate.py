@@ -82,8 +82,10 @@ def evaluated(
     return scores, joined
 
 
-def points_since_rejection(sheet: Sheet, as_of: date, scope: Scope) -> QuerySet[Any, Any]:
-    """For contacts under a rejection: (contact id, points of what they did since), before groups and range.
+def points_since_rejection(
+    sheet: Sheet, definitions: Definitions, as_of: date, scope: Scope
+) -> QuerySet[Any, Any]:
+    """Per contact of the sheet under a rejection: its id, and the points of what it did since, before any limit.
 
     Unclamped, so that somebody who was rejected at the top of the range can still show new interest.
     """
@@ -92,6 +94,7 @@ def points_since_rejection(sheet: Sheet, as_of: date, scope: Scope) -> QuerySet[
         return Interaction.objects.none().values_list("contact_id", "pk")
     since = Interaction.objects.filter(
         scope.on("contact_id"),
+        contact__in=_contacts_of(sheet, definitions, as_of, scope).values("pk"),
         contact__holds__kind=Hold.Kind.REJECTED,
         contact__holds__released_at__isnull=True,
         occurred_at__gt=F("contact__holds__at"),

@@ -202,9 +202,7 @@ def _let_rejected_return(definitions: Definitions, as_of: date, scope: Scope, no
         return
     left = Scope(ids=tuple(waiting))
     for sheet in definitions.sheets:
-        members = evaluated(sheet, definitions, as_of, left)
-        of_sheet = set(with_cte(members[0], select=members[1]).values_list("pk", flat=True))
-        points = {pk: fresh for pk, fresh in points_since_rejection(sheet, as_of, left) if pk in of_sheet}
+        points = dict(points_since_rejection(sheet, definitions, as_of, left))
         undecided = set(points)
         for threshold in definitions.thresholds:
             fits = definitions.compile(threshold.audience, left, as_of)

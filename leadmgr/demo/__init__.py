@@ -15,7 +15,6 @@ from leadmgr.demo.sales import Sales
 from leads import sets
 from leads.ingest import Event
 from leads.models import Attribute, Consent, Contact, Identity, User
-from nurture.enrolment import enrol_moved
 from nurture.starter import add_starter_workflows
 from scoring.rescore import rescore_now
 from scoring.starter import add_starter_sheet
@@ -57,7 +56,6 @@ def create_demo(progress: Callable[[str], None]) -> list[DemoLogin]:
     _add_consents(people, events)
     score_touched()
     rescore_now()
-    enrol_moved()
     return cast_logins()
 
 

@@ -12,6 +12,7 @@ from leads import sets
 from leads.conditions import EVERYBODY
 from leads.ingest import Event, record_interactions
 from leads.models import Contact, Source, Touch
+from nurture.enrolment import enrol_moved
 from scoring.models import ScoreChange
 from scoring.sheets import Definitions, load_definitions
 from scoring.writing import score_range, score_touched_contacts
@@ -39,6 +40,7 @@ def replay(events: Sequence[Event], sales: Sales, now: datetime, progress: Calla
             score_range(EVERYBODY, definitions, timezone.localdate(end), end, ScoreChange.Cause.FADING)
             faded_at = end
         sales.work(end)
+        enrol_moved(end)
         progress(f"{end:%Y-%m-%d}")
 
 

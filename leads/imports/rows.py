@@ -1,6 +1,5 @@
 """What one row of a file says about a person."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,15 +11,13 @@ from leads.identity import Claim, CompanyClaim, IdentityError, email_key, extern
 from leads.imports.columns import COMPANY, COMPANY_PARTS, EXTERNAL_ID, NAME, OUTCOME, Column
 from leads.imports.reading import RowError
 from leads.imports.types import as_declared
-from leads.models import Attribute, Identity, Outcome
-from leads.models.people import IdentityKey
+from leads.models import Attribute, Outcome
 from leads.resolution import TEXT_FIELDS
 from leads.tracking.traits import read_company, split_name
 
 ATTRIBUTE_LONGEST = 10_000
 COMPANIES_KEPT = 10_000
 """companies and mail domains read lately; colleagues share them"""
-PLAIN_LOCAL_PART = re.compile(r"[A-Za-z0-9._+-]{1,64}")
 
 OUTCOMES = {
     "1": Outcome.WON, "yes": Outcome.WON, "true": Outcome.WON, "won": Outcome.WON,
@@ -95,7 +92,7 @@ class RowReader:
         if self.key is not None and cells[self.key]:
             names.append(external_key(cells[self.key], self.namespace))
         if "email" in told:
-            names.append(_email_key(told["email"]))
+            names.append(email_key(told["email"]))
         if not names:
             raise RowError(_("needs an e-mail or the key column"))
         claim = Claim(names=tuple(names), fields=told)
@@ -123,19 +120,6 @@ class RowReader:
                 % {"value": text[:40]}
             )
         return outcome.value
-
-
-def _email_key(address: str) -> IdentityKey:
-    """What `email_key` says, with each domain read once: reading one costs more than the rest of the row."""
-    local, at, domain = address.rpartition("@")
-    if at and PLAIN_LOCAL_PART.fullmatch(local):
-        return (Identity.Kind.EMAIL.value, "", f"{local.lower()}@{_mail_domain(domain)}")
-    return email_key(address)
-
-
-@lru_cache(COMPANIES_KEPT)
-def _mail_domain(domain: str) -> str:
-    return email_key(f"x@{domain}")[2].removeprefix("x@")
 
 
 def _reader_of(column: Column, type_: str) -> Callable[[str], Any]:

@@ -6,6 +6,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVectorField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -86,7 +87,10 @@ class Company(models.Model):
                 name="company_external_id_once",
             ),
         ]
-        indexes = [models.Index(fields=["name", "id"], name="company_by_name")]  # the company list
+        indexes = [
+            models.Index(fields=["name", "id"], name="company_by_name"),  # the company list
+            models.Index(Lower("name"), name="company_by_lower_name"),  # `resolve_companies`
+        ]
 
     def __str__(self) -> str:
         return self.name

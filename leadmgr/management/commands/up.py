@@ -17,12 +17,15 @@ import psutil
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import BaseCommand, CommandError, call_command
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 from django.utils.translation import gettext as _
 
 from leadmgr import supervisor
+from leadmgr.demo import create_demo, demo_logins
 from leadmgr.embedded import server
 from leads.models import Contact, User
+from nurture.starter import add_starter_workflows
+from scoring.starter import add_starter_sheet
 
 WEB_SECONDS = 60  # a web server that does not answer by then has its log shown
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - what people type to be reachable from everywhere
@@ -156,13 +159,14 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         empty = not User.objects.exists() and not Contact.objects.exists()
         if no_demo:
+            add_starter_sheet()
+            add_starter_workflows()
             return [] if User.objects.exists() else [self.first_administrator()]
-        from leadmgr.demo import create_demo, demo_logins
-
         if empty:
             self.say(_("filling the empty base with demo data"))
-        logins = create_demo(self.say) if empty else demo_logins()
-        return [f"{login.username} / {login.password}" for login in logins]
+            with transaction.atomic():  # one that is killed half-way leaves the base empty
+                create_demo(self.say)
+        return [f"{login.username} / {login.password}" for login in demo_logins()]
 
     def first_administrator(self) -> str:
         password = secrets.token_urlsafe(12)
