@@ -37,6 +37,11 @@ def merge_contacts(
     """
     if survivor_id == absorbed_id:
         raise MergeError("a contact cannot be merged with itself")
+    # The enrolment sweep holds stage changes while it waits for their contacts; here it is the other way round.
+    return sets.retry_deadlocks(lambda: _merge(survivor_id, absorbed_id, evidence, by))
+
+
+def _merge(survivor_id: int, absorbed_id: int, evidence: str, by: User | None) -> MergeRecord:
     with transaction.atomic():
         locked = {
             contact.pk: contact

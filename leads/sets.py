@@ -244,13 +244,17 @@ def local_settings(**parameters: str) -> Iterator[None]:
 
 
 def retry_deadlocks(work: Callable[[], Result]) -> Result:
-    """Run `work` in a transaction of its own, again when PostgreSQL chose it as a deadlock's victim."""
-    for attempt in range(1, DEADLOCK_TRIES + 1):
+    """Run `work` in a transaction of its own, again when PostgreSQL chose it as a deadlock's victim.
+
+    Inside another transaction there is one try: the locks of that one stay, so only the outermost can try again.
+    """
+    tries = 1 if connection.in_atomic_block else DEADLOCK_TRIES
+    for attempt in range(1, tries + 1):
         try:
             with transaction.atomic():
                 return work()
         except OperationalError as error:
-            if attempt == DEADLOCK_TRIES or not isinstance(error.__cause__, DeadlockDetected):
+            if attempt == tries or not isinstance(error.__cause__, DeadlockDetected):
                 raise
     raise AssertionError("unreachable")
 
