@@ -566,3 +566,33 @@ def test_two_enrolment_sweeps_at_once_leave_one_live_enrolment_on_a_track(sessio
     assert sum(sweep.result(PATIENCE_SECONDS) for sweep in sweeps) == 2
     assert Enrolment.objects.get().workflow == workflow
     assert not StageChange.objects.filter(handled_at=None).exists()
+
+
+def test_a_merge_that_deadlocks_with_an_enrolment_sweep_is_tried_again(session, cold_lead, mql_lead):
+    """The sweep holds a stage change and wants its contact, the merge holds the contact and wants the change.
+
+    PostgreSQL makes the one its victim who finds the deadlock: here the merge, since the sweep has looked before.
+    """
+    move_to_stage([Move(mql_lead.pk, Stage.SQL)], StageChange.Cause.SCORE)
+    merger, sweeper, other = session(), session(), session()
+
+    def has_looked_for_a_deadlock() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT clock_timestamp() - query_start > 1.2 * current_setting('deadlock_timeout')::interval"
+                " FROM pg_stat_activity WHERE pid = %s",
+                [sweeper.backend],
+            )
+            return cursor.fetchone()[0]
+
+    with other.transaction():
+        other.do(lambda: Identity.objects.filter(contact=mql_lead).update(verification="confirmed"))
+        merge = merger.begin(lambda: merge_contacts(cold_lead.pk, mql_lead.pk, evidence="the same person"))
+        merger.wait_until_blocked()
+        sweep = sweeper.begin(enrol_moved)
+        sweeper.wait_until_blocked()
+        wait_until(has_looked_for_a_deadlock, PATIENCE_SECONDS, "looking for a deadlock")
+    assert merge.result(PATIENCE_SECONDS).survivor == cold_lead
+    assert sweep.result(PATIENCE_SECONDS) == 1
+    assert set(Identity.objects.values_list("contact", flat=True)) == {cold_lead.pk}
+    assert set(StageChange.objects.values_list("contact", flat=True)) == {cold_lead.pk}
