@@ -215,6 +215,14 @@ def lock_key_share(queryset: QuerySet[Any, Any]) -> list[Any]:
     return _execute(f"{select} FOR KEY SHARE OF {_table(queryset.model)}", parameters)
 
 
+def refresh_statistics(*models: type[Model]) -> None:
+    """ANALYZE: tell the planner at once how large tables have become, which autovacuum does some time later.
+
+    For who has just filled them: with the statistics of an empty table a join of thousands becomes a nested loop.
+    """
+    _execute(f"ANALYZE {', '.join(_table(model) for model in models)}", [])
+
+
 def run_once_at_a_time(name: str) -> "_AdvisoryLock":
     """An advisory lock for a sweep; `with run_once_at_a_time("x") as mine:` is False while another holds it."""
     return _AdvisoryLock(name)

@@ -6,6 +6,7 @@ import pytest
 from django.db.models import Count
 from django.utils import timezone
 
+from leadmgr import demo
 from leadmgr.demo import create_demo, demo_logins, is_empty
 from leadmgr.demo.journeys import live_through
 from leadmgr.demo.people import invent_people
@@ -123,3 +124,19 @@ def test_the_starter_is_added_once():
     assert set(Workflow.objects.values_list("name", flat=True)) == {
         "Keep warm", "See it, drive it", "Book a test drive", "Welcome",
     }  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_demo_whose_making_was_killed_is_made_anew(monkeypatch):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(demo, "replay", killed)
+        with pytest.raises(KeyboardInterrupt):
+            create_demo(lambda line: None)
+    assert not is_empty()
+    assert demo.wants_demo()
+    monkeypatch.setattr(demo, "replay", lambda *_: None)
+    create_demo(lambda line: None)
+    assert not demo.wants_demo()

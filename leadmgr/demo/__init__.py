@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from random import Random
 
+from django.core.management import call_command
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -14,13 +15,13 @@ from leadmgr.demo.people import Person, invent_people
 from leadmgr.demo.sales import Sales
 from leads import sets
 from leads.ingest import Event
-from leads.models import Attribute, Consent, Contact, Identity, User
+from leads.models import Attribute, Consent, Contact, Identity, Source, User
 from nurture.starter import add_starter_workflows
 from scoring.rescore import rescore_now
 from scoring.starter import add_starter_sheet
 from scoring.touches import score_touched
 
-__all__ = ["DemoLogin", "create_demo", "demo_logins", "is_empty"]
+__all__ = ["DemoLogin", "create_demo", "demo_logins", "is_empty", "wants_demo"]
 
 SEED = 20_261_122
 ATTRIBUTES = (
@@ -30,13 +31,30 @@ ATTRIBUTES = (
 )
 
 
+UNFINISHED = "demo-unfinished"
+"""slug of a source that exists only while the demo is being made"""
+
+
 def is_empty() -> bool:
     """Whether nobody has used this installation yet, so that a demo disturbs nothing."""
     return not User.objects.exists() and not Contact.objects.exists()
 
 
+def wants_demo() -> bool:
+    """Whether the base is empty, or holds the beginning of a demo whose making was killed."""
+    return is_empty() or _is_unfinished()
+
+
+def _is_unfinished() -> bool:
+    return Source.objects.filter(slug=UNFINISHED).exists()
+
+
 def create_demo(progress: Callable[[str], None]) -> list[DemoLogin]:
     """Fill an empty base; returns the logins. The same seed makes the same people, dated back from now."""
+    if _is_unfinished():
+        call_command("flush", interactive=False, verbosity=0)
+    # Not one large transaction: its tables would have no statistics, and every plan would be a bad one.
+    Source.objects.create(slug=UNFINISHED, name=UNFINISHED)
     random = Random(SEED)  # noqa: S311 - invented people need no secrets
     now = timezone.now()
     add_cast()
@@ -56,6 +74,7 @@ def create_demo(progress: Callable[[str], None]) -> list[DemoLogin]:
     _add_consents(people, events)
     score_touched()
     rescore_now()
+    Source.objects.filter(slug=UNFINISHED).delete()
     return cast_logins()
 
 

@@ -11,9 +11,10 @@ from leadmgr.demo.sales import Sales
 from leads import sets
 from leads.conditions import EVERYBODY
 from leads.ingest import Event, record_interactions
-from leads.models import Contact, Source, Touch
+from leads.models import Contact, Identity, Interaction, Source, StageChange, Touch
 from nurture.enrolment import enrol_moved
-from scoring.models import ScoreChange
+from nurture.models import Enrolment
+from scoring.models import Score, ScoreChange
 from scoring.sheets import Definitions, load_definitions
 from scoring.writing import score_range, score_touched_contacts
 
@@ -28,6 +29,7 @@ def replay(events: Sequence[Event], sales: Sales, now: datetime, progress: Calla
     definitions = load_definitions()
     waiting = list(events)
     faded_at = now - timedelta(days=HISTORY_DAYS)
+    stored, analysed = 0, 0
     for end in _slices(now):
         waiting = sorted([*waiting, *sales.take_events()], key=lambda event: event.occurred_at)
         count = next((index for index, event in enumerate(waiting) if event.occurred_at > end), len(waiting))
@@ -35,6 +37,10 @@ def replay(events: Sequence[Event], sales: Sales, now: datetime, progress: Calla
         touched: set[int] = set()
         for first in range(0, len(slice_), BATCH):
             touched |= record_interactions(slice_[first : first + BATCH], source=website, now=end).contacts
+        stored += len(slice_)
+        if stored > 2 * analysed:
+            sets.refresh_statistics(Contact, Identity, Interaction, Score, StageChange, Enrolment)
+            analysed = stored
         _score(sorted(touched), definitions, end)
         if end - faded_at >= FADING_EVERY or end == now:
             score_range(EVERYBODY, definitions, timezone.localdate(end), end, ScoreChange.Cause.FADING)

@@ -17,13 +17,13 @@ import psutil
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import BaseCommand, CommandError, call_command
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, connections
 from django.utils.translation import gettext as _
 
 from leadmgr import supervisor
-from leadmgr.demo import create_demo, demo_logins
+from leadmgr.demo import create_demo, demo_logins, wants_demo
 from leadmgr.embedded import server
-from leads.models import Contact, User
+from leads.models import User
 from nurture.starter import add_starter_workflows
 from scoring.starter import add_starter_sheet
 
@@ -157,15 +157,13 @@ class Command(BaseCommand):
     def prepare(self, no_demo: bool) -> list[str]:
         """Bring the base up to date and fill an empty one; returns the lines that tell how to log in."""
         call_command("migrate", interactive=False, verbosity=0)
-        empty = not User.objects.exists() and not Contact.objects.exists()
         if no_demo:
             add_starter_sheet()
             add_starter_workflows()
             return [] if User.objects.exists() else [self.first_administrator()]
-        if empty:
+        if wants_demo():
             self.say(_("filling the empty base with demo data"))
-            with transaction.atomic():  # one that is killed half-way leaves the base empty
-                create_demo(self.say)
+            create_demo(self.say)
         return [f"{login.username} / {login.password}" for login in demo_logins()]
 
     def first_administrator(self) -> str:
