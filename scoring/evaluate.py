@@ -82,29 +82,35 @@ def evaluated(
     return scores, joined
 
 
-def points_since_rejection(
+def since_rejection(
     sheet: Sheet, definitions: Definitions, as_of: date, scope: Scope
-) -> QuerySet[Any, Any]:
-    """Per contact of the sheet under a rejection: its id, and the points of what it did since, before any limit.
+) -> tuple[CTE, QuerySet[Contact]] | None:
+    """Contacts of the sheet under a rejection; their `value` is the points of what they did since.
 
-    Unclamped, so that somebody who was rejected at the top of the range can still show new interest.
+    Groups and range do not limit it, so that somebody who was rejected at the top of the range can still show new
+    interest. Returns the CTE to attach and the contacts, as `evaluated` does; None when the sheet has no event rules.
     """
     rules = sheet.event_rules
     if not rules:
-        return Interaction.objects.none().values_list("contact_id", "pk")
-    since = Interaction.objects.filter(
+        return None
+    acts = Interaction.objects.filter(
         scope.on("contact_id"),
-        contact__in=_contacts_of(sheet, definitions, as_of, scope).values("pk"),
         contact__holds__kind=Hold.Kind.REJECTED,
         contact__holds__released_at__isnull=True,
         occurred_at__gt=F("contact__holds__at"),
     )
     columns = {f"event_{rule.pk}": _event_sum(rule, as_of) for rule in rules}
+    sums = CTE(_in_reach(acts, rules, as_of).order_by().values("contact_id").annotate(**columns), name="sums")
     total: Any = Value(0)
     for rule in rules:
-        total = total + _capped(rule, Coalesce(F(f"event_{rule.pk}"), 0))
-    grouped = _in_reach(since, rules, as_of).order_by().values("contact_id").annotate(**columns)
-    return grouped.annotate(points=_rounded(total)).values_list("contact_id", "points")
+        total = total + _capped(
+            rule, Coalesce(getattr(sums.col, f"event_{rule.pk}"), 0, output_field=IntegerField())
+        )
+    rejected = Hold.objects.filter(kind=Hold.Kind.REJECTED, released_at__isnull=True).values("contact")
+    contacts = _contacts_of(sheet, definitions, as_of, scope).filter(pk__in=rejected)
+    return sums, sums.join(contacts, pk=sums.col.contact_id, _join_type=LOUTER).annotate(
+        value=_rounded(total)
+    )
 
 
 def explain(

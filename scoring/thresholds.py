@@ -18,7 +18,16 @@ def stage_by_score(definitions: Definitions, scope: Scope, as_of: date) -> Case:
     they are.
     """
     held = Exists(Hold.objects.filter(contact=OuterRef("pk"), released_at__isnull=True))
-    stays = ~Q(stage__in=TEMPERATURES) | Q(known_at__isnull=True) | Q(held)
+    return Case(
+        When(Q(held), then=F("stage")),
+        default=stage_by_points(definitions, scope, as_of),
+        output_field=CharField(),
+    )
+
+
+def stage_by_points(definitions: Definitions, scope: Scope, as_of: date) -> Case:
+    """The same for contacts whose `value` is what a rep's decision leaves to count."""
+    stays = ~Q(stage__in=TEMPERATURES) | Q(known_at__isnull=True)
     cases = [When(stays, then=F("stage"))]
     for threshold in definitions.thresholds:
         fits = definitions.compile(threshold.audience, scope, as_of)

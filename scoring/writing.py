@@ -11,12 +11,11 @@ from django_cte import with_cte
 from leads import sets
 from leads.conditions import Scope
 from leads.models import Contact, Direction, Hold, Interaction, InteractionKind, Stage, StageChange
-from leads.models.people import TEMPERATURES
 from leads.stages import Move, move_to_stage
-from scoring.evaluate import evaluated, points_since_rejection
+from scoring.evaluate import evaluated, since_rejection
 from scoring.models import Score, ScoreChange
 from scoring.sheets import Definitions, Sheet
-from scoring.thresholds import stage_by_score
+from scoring.thresholds import stage_by_points, stage_by_score
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def score_touched_contacts(contacts: list[int], definitions: Definitions, as_of:
         )
         _store(rows, sheet, as_of, now, ScoreChange.Cause.INTERACTION, len(definitions.sheets) > 1)
     _without_sheet(definitions, as_of, scope, now)
-    _let_rejected_return(definitions, as_of, scope, now)
+    _move_rejected(definitions, as_of, scope, now)
 
 
 _latest: dict[tuple[str, date], dict[int, sets.Prepared | None]] = {}
@@ -106,7 +105,7 @@ def score_range(
             )
     with transaction.atomic():
         _without_sheet(definitions, as_of, scope, now)
-        _let_rejected_return(definitions, as_of, scope, now)
+        _move_rejected(definitions, as_of, scope, now)
     return changed
 
 
@@ -193,28 +192,21 @@ def _without_sheet(definitions: Definitions, as_of: date, scope: Scope, now: dat
     move_to_stage([Move(pk, Stage(after)) for pk, after in moves], StageChange.Cause.SCORE, at=now)
 
 
-def _let_rejected_return(definitions: Definitions, as_of: date, scope: Scope, now: datetime) -> None:
-    """A rejected lead comes back when what it did since the rejection reaches a mark by itself."""
-    rejected = Hold.objects.filter(scope.on("contact_id"), kind=Hold.Kind.REJECTED, released_at__isnull=True)
-    # Who bought or was disqualified after all is not a lead any more.
-    waiting = list(rejected.filter(contact__stage__in=TEMPERATURES).values_list("contact_id", flat=True))
-    if not waiting:
+def _move_rejected(definitions: Definitions, as_of: date, scope: Scope, now: datetime) -> None:
+    """A rejection stands until a rep takes it back: meanwhile only what the lead did since counts for its stage."""
+    if not Hold.objects.filter(
+        scope.on("contact_id"), kind=Hold.Kind.REJECTED, released_at__isnull=True
+    ).exists():
         return
-    left = Scope(ids=tuple(waiting))
     for sheet in definitions.sheets:
-        points = dict(points_since_rejection(sheet, definitions, as_of, left))
-        undecided = set(points)
-        for threshold in definitions.thresholds:
-            fits = definitions.compile(threshold.audience, left, as_of)
-            here = set(Contact.objects.filter(fits, pk__any=sorted(undecided)).values_list("pk", flat=True))
-            undecided -= here
-            back = {pk: points[pk] for pk in here if points[pk] >= threshold.mql_up}
-            rejected.filter(contact__any=sorted(back)).update(released_at=now)
-            move_to_stage(
-                [
-                    Move(pk, Stage.SQL if fresh >= threshold.sql_up else Stage.MQL)
-                    for pk, fresh in back.items()
-                ],
-                StageChange.Cause.SCORE,
-                at=now,
-            )
+        found = since_rejection(sheet, definitions, as_of, scope)
+        if found is None:
+            continue
+        sums, contacts = found
+        decided = contacts.annotate(stage_after=stage_by_points(definitions, scope, as_of))
+        moves = with_cte(sums, select=decided.exclude(stage=F("stage_after")))
+        move_to_stage(
+            [Move(pk, Stage(after)) for pk, after in moves.values_list("pk", "stage_after")],
+            StageChange.Cause.SCORE,
+            at=now,
+        )

@@ -243,14 +243,15 @@ def test_a_lead_rejected_at_the_top_comes_back_by_what_it_does_afterwards(cold_l
     submit(cold_lead)  # 20 points since the rejection, of the 40 that make an MQL
     score_touched()
     assert stage_of(cold_lead) == "cold"
-    decision.refresh_from_db()
-    assert decision.released_at is None
 
     submit(cold_lead)  # 40; the score itself could not rise any more
     score_touched()
     assert (Contact.objects.get(pk=cold_lead.pk).score, stage_of(cold_lead)) == (top, "mql")
+    # The rejection still stands: the 240 points of all times must not make it SQL with the next act.
     decision.refresh_from_db()
-    assert decision.released_at is not None
+    assert decision.released_at is None
+    submit(cold_lead)
+    score_touched()
     assert steps_of(cold_lead) == [("cold", "mql")]
 
 

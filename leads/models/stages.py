@@ -53,8 +53,8 @@ class StageChange(models.Model):
 class Hold(models.Model):
     """A rep's decision, which the next point does not overrule. At most one holds per contact.
 
-    An accepted lead keeps its stage. A rejected one stays cold until the points of what it does after the
-    rejection, unclamped, reach a mark by themselves.
+    An accepted lead keeps its stage. Of a rejected one only the points of what it does after the rejection count
+    for the stage, unclamped, until a rep takes the decision back.
     """
 
     class Kind(models.TextChoices):
