@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from django.template import Context, Template
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import override
 
 from leadmgr.shell import initials
 from leads.merge import merge_contacts
@@ -373,6 +375,51 @@ def test_the_workflows_of_a_contact_are_shown(as_rita, sql_lead):
     workflow = Workflow.objects.create(name="Book a test drive", track=track, stages=[Stage.SQL])
     Enrolment.objects.create(contact=sql_lead, workflow=workflow, track=track)
     assert "Book a test drive" in text_of(as_rita.get(page_of(sql_lead, "contact-workflows"), headers=HTMX))
+
+
+def test_the_timeline_says_who_changed_the_stage_and_lets_no_markup_in(as_rita, rita, sql_lead):
+    StageChange.objects.create(
+        contact=sql_lead, before=Stage.MQL, after=Stage.SQL, cause="rep", reason="<b>asked 100%</b>", by=rita
+    )
+    visit(sql_lead, "<i>", keyword="<u>", currency="<s>", value=5)
+    page = text_of(as_rita.get(page_of(sql_lead)))
+    assert "Decision of a rep · &lt;b&gt;asked 100%&lt;/b&gt; · Rita" in page
+    for word in "biu":
+        assert f"&lt;{word}&gt;" in page
+        assert f"<{word}>" not in page
+    assert "5 &lt;s&gt;" in page
+
+
+def test_an_older_page_of_the_timeline_still_shows_the_newest_stages(as_rita, sql_lead):
+    StageChange.objects.create(contact=sql_lead, before=Stage.MQL, after=Stage.SQL, cause="outcome")
+    page = text_of(as_rita.get(page_of(sql_lead), {"before": "2020-01-01T00:00:00Z,0,1"}))
+    assert "Won or lost" in page
+    assert "Nothing happened yet" in page
+
+
+@pytest.mark.parametrize(("first", "last"), [("Rita", "Park"), ("", "Park"), (" ", ""), ("", "")])
+def test_people_are_named_as_everywhere(client, rita, sql_lead, first, last):
+    User.objects.filter(pk=rita.pk).update(first_name=first, last_name=last)
+    rita.refresh_from_db()
+    client.force_login(rita)
+    name = f"<dd>{rita}</dd>"
+    assert name in text_of(client.get(page_of(sql_lead)))
+    assert f'<td class="wide">{rita}</td>' in text_of(client.get(reverse("contact-list")))
+
+
+def test_what_is_written_once_per_language_follows_the_language_and_knows_nobody():
+    words = Template(
+        "{% load i18n shell %}{% once_per_language %}{% translate 'Owner' %}{% endonce_per_language %}"
+    )
+    with override("en"):
+        assert words.render(Context()) == "Owner"
+    with override("ko"):
+        assert words.render(Context()) == "담당자"
+    with override("en"):
+        assert words.render(Context()) == "Owner"
+    leak = Template("{% load shell %}{% once_per_language %}{{ user }}{% endonce_per_language %}")
+    with pytest.raises(AttributeError):
+        leak.render(Context({"user": "Rita"}))
 
 
 # What can be changed

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from django import template
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext as _
 
 from leads.models import Interaction, Outcome, Stage, StageChange
 
-from .shell import answer, channel_icon, clock, day_name, icon, pairs, particulars, stage_chip, when
+from .shell import _, answer, channel_icon, clock, day_name, icon, label, pairs, particulars, stage_chip, when
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-    from leads.views.contact_list import Row
+    from leads.views.contact_list import Filters, Row
     from leads.views.timeline import Day
 
 register = template.Library()
@@ -46,6 +46,22 @@ def contact_rows(contacts: "Iterable[Row]") -> SafeString:
 
 
 @register.simple_tag
+def stage_tabs(filters: "Filters") -> SafeString:
+    """Links to the list filtered by each stage."""
+    current = ' aria-current="true"'
+    tabs = [("", _("All"), "")]
+    tabs += [
+        (stage, str(stage.label), f'<span class="dot {stage}" aria-hidden="true"></span>') for stage in Stage
+    ]
+    return _written(
+        f'<a href="{query}" hx-get="{query}" hx-target="#results"'
+        f"{current if stage == filters.stage else ''}>{dot}{escape(words)}</a>\n"
+        for stage, words, dot in tabs
+        for query in [escape(filters.query(stage=stage))]
+    )
+
+
+@register.simple_tag
 def options(choices: "Iterable[tuple[str, StrOrPromise]]", chosen: str) -> SafeString:
     """The options of a `<select>`."""
     return _written(
@@ -57,11 +73,12 @@ def options(choices: "Iterable[tuple[str, StrOrPromise]]", chosen: str) -> SafeS
 @register.simple_tag
 def timeline_days(days: "Iterable[Day]") -> SafeString:
     """The days of a timeline, each with its heading and its lines."""
+    today = timezone.localdate()
     return _written(
         part
         for day in days
         for part in (
-            "" if day.continued else f"<h3>{escape(day_name(day.day))}</h3>\n",
+            "" if day.continued else f"<h3>{escape(day_name(day.day, today))}</h3>\n",
             '<ol class="entries">\n',
             *(timeline_entry(entry.row) for entry in day.entries),
             "</ol>\n",
@@ -98,7 +115,7 @@ def stage_entry(change: Any) -> SafeString:
     """A change of stage with the annotation `by_name`."""
     became = _("Became known as %(chip)s") if change.cause == "created" else _("Became %(chip)s")
     score = "" if change.score is None else _("at %(score)s points") % {"score": change.score}
-    beside = [score, change.get_cause_display(), change.reason, change.by_name]
+    beside = [score, label(change, "cause"), change.reason, change.by_name]
     return _written(
         (
             f'<li class="entry"><span class="entry-mark">{icon("stage")}</span>',

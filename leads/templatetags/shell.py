@@ -3,27 +3,40 @@
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from django import template
+from django.db.models import Model
 from django.template.base import Node, NodeList, Parser, Token
 from django.template.context import Context
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.html import escape, format_html
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language, ngettext
-from django.utils.translation import gettext as _
+from django.utils.translation import get_language, gettext, ngettext
 
 from leads.models import Stage
 
 if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
     from leads.views.contact_list import Filters
 
 CHANNEL_ICONS = frozenset(("web", "app", "email", "phone", "sms", "chat", "event", "meeting", "social", "ad"))
 
 register = template.Library()
+
+
+def _(words: str) -> str:
+    """As `gettext`, in half of its time: the rows of a page say the same words again and again."""
+    return _translated(words, get_language())
+
+
+@lru_cache(maxsize=2000)
+def _translated(words: str, language: str) -> str:
+    return gettext(words)
 
 
 @register.simple_tag
@@ -66,6 +79,19 @@ class OncePerLanguage(Node):
         return self.written[language]
 
 
+@register.filter
+def label(row: Model, name: str) -> str:
+    """As `row.get_…_display()`, which takes 20 µs: it translates all the labels of the field to give one."""
+    value = getattr(row, name)
+    return str(_labels(type(row), name).get(value, value))
+
+
+@cache
+def _labels(model: type[Model], name: str) -> "dict[str, StrOrPromise]":
+    field: Any = model._meta.get_field(name)
+    return dict(field.flatchoices)
+
+
 @register.simple_tag
 def query_of(filters: "Filters", **changes: str) -> str:
     """The address's query with some filters changed."""
@@ -92,13 +118,15 @@ def when(moment: datetime | None) -> SafeString | str:
     """“2 h ago”, with the exact time on hover."""
     if moment is None:
         return ""
-    return _time(moment, relative(moment))
+    local = timezone.localtime(moment)
+    return _time(local, relative(local))
 
 
 @register.filter
 def clock(moment: datetime) -> SafeString:
     """“14:02”, with the exact time on hover; for lists that name the day elsewhere."""
-    return _time(moment, f"{timezone.localtime(moment):%H:%M}")
+    local = timezone.localtime(moment)
+    return _time(local, local.isoformat()[11:16])
 
 
 @register.filter
@@ -108,9 +136,9 @@ def local_clock(moment: datetime) -> str:
 
 
 @register.filter
-def day_name(day: date) -> str:
+def day_name(day: date, today: date | None = None) -> str:
     """“Today”, “Yesterday”, “19 November”, with the year where it is another."""
-    today = timezone.localdate()
+    today = today or timezone.localdate()
     if day == today:
         return _("Today")
     if day == today - timedelta(days=1):
@@ -177,8 +205,8 @@ def answer(value: Any) -> str:
 
 
 def relative(moment: datetime) -> str:
-    """How long ago, in the largest unit that says it; after a month the date."""
-    now = timezone.now()
+    """How long before now a local time is, in the largest unit that says it; after a month the date."""
+    now = datetime.now(moment.tzinfo)
     seconds = (now - moment).total_seconds()
     ahead = seconds < -60
     minutes = int(abs(seconds) // 60)
@@ -197,19 +225,17 @@ def relative(moment: datetime) -> str:
             else ngettext("%(n)d h ago", "%(n)d h ago", hours)
         )
         return words % {"n": hours}
-    days = abs((timezone.localdate(now) - timezone.localdate(moment)).days)
+    days = abs((now.date() - moment.date()).days)
     if days <= 30:
         words = ngettext("in %(n)d day", "in %(n)d days", days) if ahead else ngettext(
             "%(n)d day ago", "%(n)d days ago", days
         )  # fmt: skip
         return words % {"n": days}
-    return day_name(timezone.localdate(moment))
+    return day_name(moment.date(), now.date())
 
 
-def _time(moment: datetime, words: str) -> SafeString:
-    local = timezone.localtime(moment)
+def _time(local: datetime, words: str) -> SafeString:
+    """The exact time is the same in every language, and quick to write: a list has 80 of them."""
     iso = local.isoformat()
-    exact = (
-        f"{iso[:10]} {iso[11:19]} {local.tzname()}"  # the same in every language, and quick: a list has 80
-    )
+    exact = f"{iso[:10]} {iso[11:19]} {local.tzname()}"
     return mark_safe(f'<time datetime="{iso}" title="{exact}">{escape(words)}</time>')  # noqa: S308

@@ -1,6 +1,7 @@
 """The contact page, and what can be done on it."""
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from leads.bell import ring
 from leads.models import Attribute, Consent, Contact, Hold, Identity, Touch, User
 from leads.registry import registry
 from leads.search import index_contacts
+from leads.sets import GIVEN_LATER, Prepared
 
 from .access import PageRequest, contact_page
 from .compiled import OfContact, person
@@ -105,12 +107,19 @@ def _change(contact: Contact, values: dict[str, Any]) -> None:
 def _attributes(contact: Contact) -> list[tuple[str, Any]]:
     """The filled attributes by their label; what was never declared goes by its key."""
     filled = {key: value for key, value in contact.attributes.items() if value not in (None, "")}
-    if not filled:
+    labels = _labels()
+    if not filled or labels is None:
         return []
-    declared = {attribute.key: str(attribute) for attribute in Attribute.objects.filter(key__in=filled)}
-    return sorted(
-        ((declared.get(key, key), value) for key, value in filled.items()), key=lambda pair: pair[0].lower()
-    )
+    declared: dict[str, str] = dict(labels.run(filled))
+    labelled = ((declared.get(key) or key, value) for key, value in filled.items())
+    return sorted(labelled, key=lambda pair: pair[0].lower())
+
+
+@cache
+def _labels() -> Prepared | None:
+    """The labels of some attributes: a statement that takes longer to write than to run."""
+    rows = Attribute.objects.order_by().filter(key__any=GIVEN_LATER).values_list("key", "label")
+    return Prepared.compile(rows)
 
 
 def _time_there(contact: Contact) -> datetime | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django_htmx.http import push_url, replace_url
 
 from leads.models import Contact, Outcome, Source, Stage, User
+from leads.sets import Prepared
 
 from .access import PageRequest, allowed
 
@@ -146,14 +147,14 @@ class ContactPage:
         found = found[:ROWS]
         return found[::-1] if backwards else found
 
-    @property
+    @cached_property
     def next(self) -> str:
         """The query of the page after this one, blank on the last."""
         if self.rows and (self.more or self.before):
             return self._link("after", self.rows[-1])
         return ""
 
-    @property
+    @cached_property
     def previous(self) -> str:
         if self.rows and (self.after or (self.before and self.more)):
             return self._link("before", self.rows[0])
@@ -206,19 +207,26 @@ def contact_list(request: PageRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "filters": filters,
         "page": page,
-        "stages": [("", _("All"))] + [(value, label) for value, label in Stage.choices],
         "owners": OWNERS.items(),
         "outcomes": [("", _("Any outcome")), ("open", _("Still open")), *Outcome.choices],
-        "sources": [
-            ("", _("Any source")),
-            *((str(pk), name) for pk, name in Source.objects.values_list("pk", "name")),
-        ],
+        "sources": [("", _("Any source")), *_sources()],
         "orders": [(value, label) for value, (label, _keys) in ORDERS.items()],
     }
     if not request.htmx or request.htmx.history_restore_request:
         return render(request, "leads/contact_list.html", context)
     response = render(request, "leads/contact_results.html", context)
     return _with_address(request, response)
+
+
+def _sources() -> list[tuple[str, str]]:
+    statement = _sources_statement()
+    return [(str(pk), name) for pk, name in statement.run(())] if statement else []
+
+
+@cache
+def _sources_statement() -> Prepared | None:
+    """Takes longer to write than to run."""
+    return Prepared.compile(Source.objects.values_list("pk", "name"))
 
 
 def _with_address(request: PageRequest, response: HttpResponse) -> HttpResponse:

@@ -55,15 +55,18 @@ class Table:
     rows: "QuerySet[Any]"
     at: str
     contact: str = "contact"
+    without: tuple[str, ...] = ()
+    """columns that no entry shows"""
 
     @cached_property
     def newest(self) -> "OfContact[Any]":
-        return OfContact(self._ordered(self.rows), column=self.contact, limit=ENTRIES + 1)
+        rows = self._ordered(self.rows)
+        return OfContact(rows, column=self.contact, limit=ENTRIES + 1, without=self.without)
 
     def after(self, place: Place, rank: int, contact_id: int) -> "QuerySet[Any]":
         """Those that come after `place`; a table's `rank` orders entries of one moment."""
         at, last_rank, last_id = place
-        rows = self.rows.filter(**{self.contact: contact_id, f"{self.at}__lte": at})
+        rows = self.rows.defer(*self.without).filter(**{self.contact: contact_id, f"{self.at}__lte": at})
         if rank > last_rank:
             rows = rows.filter(**{f"{self.at}__lt": at})
         elif rank == last_rank:
@@ -77,9 +80,9 @@ class Table:
 STAGE_CHANGES = Table(StageChange.objects.annotate(by_name=person("by")), "at")
 TABLES = (
     STAGE_CHANGES,
-    Table(MergeRecord.objects.defer("moved").annotate(by_name=person("by")), "at", contact="survivor"),
+    Table(MergeRecord.objects.annotate(by_name=person("by")), "at", contact="survivor", without=("moved",)),
     Table(
-        Interaction.objects.defer("identity", "received_at").annotate(
+        Interaction.objects.annotate(
             kind_name=F("kind__name"),
             kind_direction=F("kind__direction"),
             kind_channel=F("kind__channel"),
@@ -87,6 +90,7 @@ TABLES = (
             campaign_name=F("campaign__name"),
         ),
         "occurred_at",
+        without=("identity", "received_at"),
     ),
 )
 
@@ -110,10 +114,11 @@ def read_timeline(contact: Contact, before: str = "") -> Timeline:
     ]
     entries = sorted(chain.from_iterable(streams), key=lambda entry: entry.place, reverse=True)
     shown = entries[:ENTRIES]
-    last_day = timezone.localdate(place[0]) if place else None
+    zone = timezone.get_current_timezone()
+    last_day = place[0].astimezone(zone).date() if place else None
     days = [
         Day(day, list(group), continued=day == last_day)
-        for day, group in groupby(shown, key=lambda entry: timezone.localdate(entry.at))
+        for day, group in groupby(shown, key=lambda entry: entry.at.astimezone(zone).date())
     ]
     older = _write(shown[-1].place) if len(entries) > ENTRIES else ""
     return Timeline(days, older, None if place else stage_changes)
