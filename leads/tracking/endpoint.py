@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from leads.ingest import Event, record_interactions
 from leads.models import CaptureKey
-from leads.tracking.messages import MessageError, Reader, load_kinds
+from leads.tracking.messages import MessageError, Reader, known_kinds
 from leads.tracking.traits import Traits
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def _take(request: HttpRequest, call: str) -> HttpResponse:
     reader = Reader(
         key=key,
         received_at=received_at,
-        kinds=load_kinds(),
+        kinds=known_kinds(),
         traits=Traits(may_declare=key.kind == CaptureKey.Kind.SERVER),
         sent_at=payload.get("sentAt"),
     )

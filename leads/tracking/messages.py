@@ -1,6 +1,7 @@
 """Messages of the tracking specification as events. A wrong one is refused with its field and the remedy."""
 
 import re
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ TARGET_PROPERTIES = (
     "target", "path", "url", "form", "form_name", "formName", "form_id", "formId", "product", "product_id", "sku",
     "subject", "file", "title", "name", "label",
 )  # fmt: skip
+KINDS_KEPT_SECONDS = 1.0
 SENTIMENTS = {"negative": -1, "neutral": 0, "positive": 1}
 
 
@@ -285,8 +287,27 @@ def kind_name(event: str) -> str:
     return re.sub(r"[\W_]+", "_", event.strip().lower()).strip("_")
 
 
-def load_kinds() -> dict[str, tuple[str, str]]:
-    """Every name by which an event can mean a kind → the kind's slug and channel."""
+@dataclass
+class _Kinds:
+    names: dict[str, tuple[str, str]] = field(default_factory=dict)
+    loaded_at: float = float("-inf")
+
+
+_kinds = _Kinds()
+
+
+def known_kinds() -> dict[str, tuple[str, str]]:
+    """Every name by which an event can mean a kind → the kind's slug and channel.
+
+    Kept for a second: reading and comparing them anew is a tenth of what a batch of events costs.
+    """
+    now = time.monotonic()
+    if now - _kinds.loaded_at > KINDS_KEPT_SECONDS:
+        _kinds.names, _kinds.loaded_at = _load_kinds(), now
+    return _kinds.names
+
+
+def _load_kinds() -> dict[str, tuple[str, str]]:
     names: dict[str, tuple[str, str]] = {}
     for slug, channel, aliases in InteractionKind.objects.values_list("slug", "channel", "aliases"):
         for alias in aliases:
