@@ -250,11 +250,13 @@ people = st.lists(
     st.integers(-40, 0),
     st.integers(0, 100),
     st.integers(1, 5),
+    st.integers(-30, 120),
     st.data(),
 )
 def test_the_evaluator_equals_the_reference_in_batches_of_any_size(
-    drawn_groups, drawn_people, least, most, size, data
+    drawn_groups, drawn_people, least, most, size, days_later, data
 ):
+    as_of = DAY + timedelta(days=days_later)
     Attribute.objects.get_or_create(key="age", defaults={"type": "number"})
     ScoreSheet.objects.all().delete()
     sheet = ScoreSheet.objects.create(slug="drawn", name="Drawn", least=least, most=most + 1)
@@ -274,13 +276,13 @@ def test_the_evaluator_equals_the_reference_in_batches_of_any_size(
             for kind, target, duration, properties, days, seconds in drawn_acts
         ]
     definitions = load_definitions()
-    expected = {lead.pk: reference_score(lead, sheet, history[lead.pk], DAY) for lead in contacts}
+    expected = {lead.pk: reference_score(lead, sheet, history[lead.pk], as_of) for lead in contacts}
     sheet_definition = definitions.sheets[0]
 
     def values(scope: Scope) -> dict[int, int]:
         from django_cte import with_cte
 
-        scores, rows = evaluated(sheet_definition, definitions, DAY, scope)
+        scores, rows = evaluated(sheet_definition, definitions, as_of, scope)
         return dict(with_cte(scores, select=rows).values_list("pk", "value"))
 
     ids = [lead.pk for lead in contacts]
@@ -293,6 +295,6 @@ def test_the_evaluator_equals_the_reference_in_batches_of_any_size(
         batched |= values(Scope(ids=tuple(shuffled[start : start + size])))
     assert batched == expected
     for lead in contacts:
-        explanation = explain(lead, DAY, definitions)
+        explanation = explain(lead, as_of, definitions)
         assert explanation.score == expected[lead.pk]
         assert sum(round(part.points * 1000) for part in explanation.parts) == explanation.score * 1000
