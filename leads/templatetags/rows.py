@@ -5,6 +5,7 @@ these functions take one.
 """
 
 from collections.abc import Iterable
+from datetime import tzinfo
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,19 @@ from django.utils.safestring import SafeString, mark_safe
 
 from leads.models import Interaction, Outcome, Stage, StageChange
 
-from .shell import _, answer, channel_icon, clock, day_name, icon, label, pairs, particulars, stage_chip, when
+from .shell import (
+    _,
+    answer,
+    channel_icon,
+    clock,
+    day_name,
+    icon,
+    label,
+    pairs,
+    particulars,
+    stage_chip,
+    when_local,
+)
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -34,13 +47,14 @@ def contact_rows(contacts: "Iterable[Row]") -> SafeString:
     chips = {stage: stage_chip(stage) for stage in Stage.values}
     nobody = f'<span class="faint">{escape(_("nobody yet"))}</span>'
     never = f'<span class="faint">{escape(_("never"))}</span>'
+    zone = timezone.get_current_timezone()
     return _written(
         f'<tr><td class="who"><a class="row-link" href="{address}{contact.pk}/">{escape(contact.name)}</a>'
         f'{_what(contact)}</td><td class="stage">{chips[contact.stage]}{_outcome(contact.outcome)}</td>'
         f'<td class="figure"><strong>{contact.score}</strong></td>'
         f'<td class="wide">{escape(contact.owner) if contact.owner else nobody}</td>'
         f'<td class="wide">{escape(contact.source__name or "")}</td>'
-        f'<td class="figure wide muted">{when(contact.last_active_at) or never}</td></tr>\n'
+        f'<td class="figure wide muted">{_last_active(contact, zone) or never}</td></tr>\n'
         for contact in contacts
     )
 
@@ -65,8 +79,8 @@ def stage_tabs(filters: "Filters") -> SafeString:
 def options(choices: "Iterable[tuple[str, StrOrPromise]]", chosen: str) -> SafeString:
     """The options of a `<select>`."""
     return _written(
-        f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>{escape(str(label))}</option>'
-        for value, label in choices
+        f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>{escape(str(words))}</option>'
+        for value, words in choices
     )
 
 
@@ -129,6 +143,10 @@ def stage_entry(change: Any) -> SafeString:
 def _what(contact: "Row") -> str:
     words = " · ".join(filter(None, (contact.job_title, contact.company__name)))
     return f'<span class="what">{escape(words)}</span>' if words else ""
+
+
+def _last_active(contact: "Row", zone: tzinfo) -> str:
+    return when_local(contact.last_active_at.astimezone(zone)) if contact.last_active_at else ""
 
 
 def _outcome(outcome: str) -> str:
