@@ -29,7 +29,7 @@ from .bases import ModelAdmin, RefusesWhileUsed, TabularInline, presence
 
 @admin.register(InteractionKind)
 class InteractionKindAdmin(RefusesWhileUsed):
-    list_display = ("name_in_words", "slug", "direction", "channel", "phrase")
+    list_display = ("name_in_words", "slug", "direction", "channel", "phrase_in_words")
     list_filter = ("direction", "channel")
     search_fields = ("slug", "name", "aliases")
     fields = ("name", "slug", "phrase", "direction", "channel", "aliases")
@@ -39,6 +39,10 @@ class InteractionKindAdmin(RefusesWhileUsed):
     @admin.display(description=_("name"), ordering="name")
     def name_in_words(self, kind: InteractionKind) -> str:
         return str(kind)
+
+    @admin.display(description=_("phrase"))
+    def phrase_in_words(self, kind: InteractionKind) -> str:
+        return gettext(kind.phrase) if kind.phrase else ""
 
     def uses(self, row: InteractionKind) -> Iterable[tuple[QuerySet[Any], str]]:
         yield Interaction.objects.filter(kind=row), gettext("contacts have interactions of this kind")
