@@ -20,9 +20,12 @@ class Command(BaseCommand):
         if not slug or len(name) > 100:
             raise CommandError(_("The name must have 1 to 100 characters, letters or digits among them."))
         if CaptureKey.objects.filter(name=name).exists():
-            raise CommandError(_("There is a key named “%(name)s” already; choose another name.") % {"name": name})
+            raise CommandError(
+                _("There is a key named “%(name)s” already; choose another name.") % {"name": name}
+            )
         source, created = Source.objects.get_or_create(
-            slug=slug, defaults={"name": name, "kind": Source.Kind.APP if kind == "server" else Source.Kind.WEBSITE}
+            slug=slug,
+            defaults={"name": name, "kind": Source.Kind.APP if kind == "server" else Source.Kind.WEBSITE},
         )
         _row, key = CaptureKey.issue(name=name, kind=kind, source=source)
         if created:
