@@ -561,3 +561,14 @@ def test_a_person_without_a_team_sees_own_and_unowned_contacts(client, cold_lead
     client.force_login(make_user("Solo", "rep"))
     assert shown(client.get(reverse("contact-list"))) == [cold_lead.pk]
     assert client.get(page_of(sql_lead)).status_code == 404
+
+
+def test_a_korean_rep_is_named_as_they_write_it_on_every_page(client, seoul, mina, cold_lead):
+    minho = make_user("Minho", "rep", seoul)
+    User.objects.filter(pk=minho.pk).update(first_name="민호", last_name="서")
+    Contact.objects.filter(pk=cold_lead.pk).update(owner=minho)
+    client.force_login(mina)
+    for address in (reverse("contact-list"), reverse("contact-detail", args=[cold_lead.pk])):
+        page = client.get(address).content.decode()
+        assert "서민호" in page
+        assert "민호 서" not in page

@@ -10,9 +10,10 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
-from django.db.models import F, JSONField, Model, QuerySet, Value
+from django.db.models import Case, F, JSONField, Model, Q, QuerySet, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
+from django.db.models.lookups import Regex
 
 Row = TypeVar("Row", bound=Model)
 
@@ -66,5 +67,7 @@ class OfContact(Generic[Row]):
 
 def person(relation: str) -> Combinable:
     """The name of the user that `relation` leads to, as `str(user)`; null where it leads to nobody."""
-    full_name = Trim(Concat(F(f"{relation}__first_name"), Value(" "), F(f"{relation}__last_name")))
-    return Coalesce(NullIf(full_name, Value("")), F(f"{relation}__username"))
+    first, last = F(f"{relation}__first_name"), F(f"{relation}__last_name")
+    hangul = Q(Regex(Concat(first, last), Value("[가-힣]")))
+    name = Case(When(hangul, then=Concat(last, first)), default=Trim(Concat(first, Value(" "), last)))
+    return Coalesce(NullIf(name, Value("")), F(f"{relation}__username"))

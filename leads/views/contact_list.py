@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django_htmx.http import push_url, replace_url
 
 from leads.models import Contact, Outcome, Source, Stage, User
+from leads.models.users import written_name
 from leads.sets import Prepared
 
 from .access import PageRequest, allowed
@@ -112,8 +113,8 @@ class Row(NamedTuple):
     @property
     def owner(self) -> str:
         """As `str(owner)`, blank for nobody."""
-        full_name = f"{self.owner__first_name or ''} {self.owner__last_name or ''}".strip()
-        return full_name or self.owner__username or ""
+        name = written_name(self.owner__first_name or "", self.owner__last_name or "")
+        return name or self.owner__username or ""
 
 
 contact_name: Callable[[Row], str] = vars(Contact)["name"].fget
