@@ -6,7 +6,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -14,10 +13,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from leads.bell import ring
-from leads.models import Attribute, Consent, Contact, Hold, Identity, Touch, User
+from leads.editing import MergedAwayError, change_contact
+from leads.models import Attribute, Consent, Contact, Hold, Identity, User
 from leads.registry import registry
-from leads.search import index_contacts
 from leads.sets import GIVEN_LATER, Prepared
 
 from .access import PageRequest, contact_page
@@ -61,10 +59,8 @@ def contact_detail(request: PageRequest, contact: Contact) -> HttpResponse:
 def contact_edit(request: PageRequest, contact: Contact) -> HttpResponse:
     form = ContactForm(request.POST or None, instance=contact)
     if request.method == "POST" and form.is_valid():
-        if form.changed_data:
-            _change(contact, {name: form.cleaned_data[name] for name in form.changed_data})
-        messages.success(request, _("Saved."))
-        return redirect("contact-detail", contact.pk)
+        told = {name: form.cleaned_data[name] for name in form.changed_data}
+        return _change(request, contact, told, _("Saved."))
     return render(request, "leads/contact_edit.html", {"contact": contact, "form": form})
 
 
@@ -76,14 +72,11 @@ def contact_owner(request: PageRequest, contact: Contact) -> HttpResponse:
     owner = request.POST.get("owner", "")
     if owner not in owners:
         return HttpResponseBadRequest(_("An owner is “me” or “nobody”."))
-    _change(contact, {"owner": owners[owner]})
     if owner == "me":
-        messages.success(request, _("%(name)s is yours now.") % {"name": contact.name})
+        done = _("%(name)s is yours now.") % {"name": contact.name}
     else:
-        messages.success(request, _("%(name)s belongs to nobody now; your colleagues can take it.") % {
-            "name": contact.name
-        })  # fmt: skip
-    return redirect("contact-detail", contact.pk)
+        done = _("%(name)s belongs to nobody now; your colleagues can take it.") % {"name": contact.name}
+    return _change(request, contact, {"owner": owners[owner]}, done)
 
 
 _identities = OfContact(Identity.objects.order_by("kind", "-created_at"), limit=IDENTITIES_SHOWN + 1)
@@ -91,17 +84,14 @@ _hold = OfContact(Hold.objects.filter(released_at=None).annotate(by_name=person(
 _consents = OfContact(Consent.objects.order_by("purpose", "channel", "-at").distinct("purpose", "channel"))
 
 
-def _change(contact: Contact, values: dict[str, Any]) -> None:
-    """Write these columns and nothing else, so that two people may edit at once; the score follows."""
-    with transaction.atomic():
-        locked = Contact.objects.select_for_update(no_key=True).get(pk=contact.pk)
-        for name, value in values.items():
-            setattr(locked, name, value)
-        locked.updated_at = timezone.now()
-        locked.save(update_fields=[*values, "updated_at"])
-        index_contacts([contact.pk])
-        Touch.objects.create(contact=locked)
-        ring("touched")
+def _change(request: PageRequest, contact: Contact, values: dict[str, Any], done: str) -> HttpResponse:
+    """Through the door for edits, then to the contact's page, which leads on when it was merged meanwhile."""
+    try:
+        change_contact(contact.pk, values)
+        messages.success(request, done)
+    except MergedAwayError as error:
+        messages.error(request, str(error))
+    return redirect("contact-detail", contact.pk)
 
 
 def _attributes(contact: Contact) -> list[tuple[str, Any]]:
