@@ -16,8 +16,8 @@ class PersonalSettingsMiddleware:
         if not user.is_authenticated:
             return self.get_response(request)
         zone = ZoneInfo(user.time_zone) if user.time_zone else timezone.get_default_timezone()
-        with timezone.override(zone):
-            if user.language:
-                translation.activate(user.language)
-                request.LANGUAGE_CODE = translation.get_language()
-            return self.get_response(request)
+        with timezone.override(zone), translation.override(user.language or translation.get_language()):
+            request.LANGUAGE_CODE = translation.get_language()
+            response = self.get_response(request)
+            response.headers.setdefault("Content-Language", request.LANGUAGE_CODE)
+            return response

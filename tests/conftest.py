@@ -2,7 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import Group
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from leads.models import Company, Contact, Identity, Stage, Team, User
 from leads.search import index_contacts
@@ -95,6 +95,13 @@ def sql_lead(rita, hanbit) -> Contact:
         "Seo-yeon", "Kim", "seoyeon@hanbit.example", stage=Stage.SQL, score=84, owner=rita, company=hanbit,
         job_title="Operations lead",
     )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def english():
+    """A request in another language leaves it behind in its thread, which here is that of the next test."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture(autouse=True)
