@@ -13,7 +13,7 @@ from leads import sets
 from leads.bell import ring
 from leads.identity import email_key, phone_key
 from leads.models import Attribute, Contact, Identity, Touch
-from leads.models.people import IdentityKey
+from leads.models.identities import IdentityKey
 from leads.search import index_contacts
 
 TEXT_LONGEST = 10_000  # an attribute is a fact about a person, not a document

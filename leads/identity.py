@@ -19,7 +19,7 @@ import idna
 import phonenumbers
 from django.utils.translation import gettext as _
 
-from leads.models.people import Identity, IdentityKey
+from leads.models.identities import Identity, IdentityKey
 
 EMAIL_LONGEST = 254  # RFC 5321, 4.5.3.1.3: a path of 256 octets, less its two brackets
 LOCAL_PART_LONGEST = 64  # RFC 5321, 4.5.3.1.1

@@ -18,7 +18,7 @@ from leads.companies import resolve_companies
 from leads.identity import Claim, Plan, Ref, plan
 from leads.merge import merge_contacts
 from leads.models import Contact, Identity, Source, Stage, StageChange
-from leads.models.people import IdentityKey
+from leads.models.identities import IdentityKey
 from leads.search import index_contacts
 
 RACE_TRIES = 20  # each lost race means that another transaction committed, so one of all racers always wins

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from leadmgr.demo import words
 from leadmgr.demo.marketing import CAMPAIGNS, SOURCES, DemoCampaign
 from leads.identity import Claim, CompanyClaim, email_key, phone_key
-from leads.models.people import IdentityKey
+from leads.models.identities import IdentityKey
 
 PEOPLE = 1_960
 DUPLICATES = 40

@@ -1,8 +1,9 @@
 """What `leads` keeps, by subject: users, people, what they do, where they came from, where they stand."""
 
 from .capture import Campaign, CampaignCost, CaptureKey, SeenMessage, Source
+from .identities import Consent, Identity
 from .interactions import Direction, Interaction, InteractionKind, Touch
-from .people import Attribute, Company, Consent, Contact, ContactSearch, Identity, Outcome, Stage
+from .people import Attribute, Company, Contact, ContactSearch, Outcome, Stage
 from .segments import Segment
 from .stages import Hold, MergeRecord, StageChange
 from .users import Team, User

@@ -6,7 +6,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .capture import Campaign, Source
-from .people import Contact, Identity
+from .identities import Identity
+from .people import Contact
 
 
 class Direction(models.TextChoices):
