@@ -18,7 +18,7 @@ from scoring.sheets import Definitions, Sheet
 from scoring.thresholds import stage_by_points, stage_by_score
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scored:
     """One contact as the evaluator sees it, beside what was stored."""
 

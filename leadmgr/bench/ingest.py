@@ -7,6 +7,7 @@ import time
 from django.db import connection
 
 from leadmgr.bench import Result, Say, Size
+from leadmgr.bench.base import analyse
 from leadmgr.bench.running import free_port, rss_mb, running_product
 from leadmgr.bench.sending import Sender, message, new_key
 from leads.models import Interaction, Touch
@@ -52,6 +53,7 @@ def measure(size: Size, say: Say) -> Result:
         raise RuntimeError(f"{stored} of {events} events were stored")
     say("the floor")
     floor = _floor(warm_until)
+    _forget(last_before)
     value = events / scored
     return Result(
         name="ingest",
@@ -76,6 +78,13 @@ def _send(port: int, key: str, bodies: list[bytes]) -> None:
 def _wait_until_scored() -> None:
     while Touch.objects.exists():
         time.sleep(0.01)  # between two looks at the queue
+
+
+def _forget(after: int) -> None:
+    """Take the events of this run away, or the base would grow with every run and be slower to score."""
+    Interaction.objects.filter(pk__gt=after).delete()
+    Touch.objects.all().delete()
+    analyse()
 
 
 def _floor(after: int) -> float:
