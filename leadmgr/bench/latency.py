@@ -12,7 +12,7 @@ from leadmgr.bench.running import free_port, rss_mb, running_product
 from leadmgr.bench.sending import Sender, message, new_key
 from leads.models import Contact, InteractionKind
 from scoring.models import Rule
-from scoring.rescore import rescore_now
+from scoring.rescore import RescoreRunningError, rescore_now
 
 EVENTS_PER_SECOND = 200
 SECONDS = 20
@@ -104,6 +104,10 @@ def _flow(port: int, key: str, size: Size, stop: threading.Event) -> None:
 def _rescore_again_and_again(stop: threading.Event, passes: list[float]) -> None:
     while not stop.is_set():
         begun = time.perf_counter()
-        rescore_now()
+        try:
+            rescore_now()
+        except RescoreRunningError:  # the product's own worker is at it
+            stop.wait(0.05)
+            continue
         passes.append(time.perf_counter() - begun)
     connection.close()
