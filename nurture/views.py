@@ -2,6 +2,7 @@
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
 from leads.models import Contact
 from leads.views.access import PageRequest, contact_page
@@ -16,6 +17,7 @@ def contact_workflows(request: PageRequest, contact: Contact) -> HttpResponse:
     context = {
         "contact": contact,
         "live": enrolments.filter(left_at=None),
+        "now": timezone.now(),
         "ended": enrolments.exclude(left_at=None).order_by("-left_at", "-pk")[:ENDED_SHOWN],
     }
     name = "workflows" if request.htmx else "workflows_page"

@@ -51,7 +51,7 @@ class Command(BaseCommand):
                 page.wait_for_load_state("networkidle")
                 if name == "contact":
                     page.keyboard.press("w")  # opens “why this score”
-                    page.wait_for_load_state("networkidle")
+                    page.wait_for_selector("table.parts")
                 target = options["folder"] / f"{name}.png"
                 page.screenshot(path=target)
                 self.stdout.write(str(target))
