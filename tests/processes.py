@@ -35,7 +35,7 @@ def wait_until(
     while not (value := condition()):
         if time.monotonic() > give_up_at:
             pytest.fail(f"{what} did not happen within {seconds} s\n{detail()}")
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks at the condition
     return value
 
 

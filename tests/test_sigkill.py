@@ -104,9 +104,8 @@ def kill_within_a_claim(worker: Worker, chance: random.Random, feed: Callable[[]
         wait_until(
             holds_a_claim, 20, "a claim", lambda: f"{Touch.objects.count()} touches\n{worker.output()}"
         )
-        time.sleep(
-            chance.uniform(0, 0.03)
-        )  # the point within the claim is to be random; this waits for nothing
+        # Waits for nothing: the point within the claim is to be random.
+        time.sleep(chance.uniform(0, 0.03))
         process.suspend()
         # A statement that the server has begun goes on to its end; nobody sends the next one, nor COMMIT.
         wait_until(worker_rests, 20, "the end of the worker's last statement")

@@ -94,7 +94,7 @@ class RefusesWhileUsed(ModelAdmin):
 
     def uses(self, row: Any) -> Iterable[tuple[QuerySet[Any], str]]:
         """Rows that refer to `row`, with the sentence that says so."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract; Django's metaclass for the admin rules out ABC
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         refusals = [
