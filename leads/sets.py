@@ -56,7 +56,13 @@ class Prepared:
         compiled = _compile(queryset)
         return cls(compiled[0], tuple(compiled[1])) if compiled else None
 
-    def run(self, values: Iterable[Any]) -> list[Row]:
+    @classmethod
+    def compile_count(cls, queryset: QuerySet[Any, Any]) -> "Prepared | None":
+        """One row with the number of the queryset's rows; None when it can have none."""
+        rows = cls.compile(queryset.values("pk"))
+        return cls(f"SELECT count(*) FROM ({rows.statement}) AS counted", rows.parameters) if rows else None
+
+    def run(self, values: Iterable[Any] = ()) -> list[Row]:
         literal = array_literal(values)
         return _execute(
             self.statement, [literal if item is GIVEN_LATER else item for item in self.parameters]

@@ -1,11 +1,15 @@
 """People who work with leads: users of the product and their teams."""
 
+import re
+from typing import NamedTuple
 from zoneinfo import available_timezones
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+HANGUL = re.compile("[가-힣]")
 
 
 def validate_time_zone(value: str) -> None:
@@ -19,8 +23,7 @@ def written_name(first: str, last: str) -> str:
     """A name as it is written in the language of its letters: in Hangul the family's comes first, without a blank."""
     first, last = first.strip(), last.strip()
     if first and last:
-        hangul = any("가" <= letter <= "힣" for letter in first + last)
-        return f"{last}{first}" if hangul else f"{first} {last}"
+        return f"{last}{first}" if HANGUL.search(first + last) else f"{first} {last}"
     return first or last
 
 
@@ -36,6 +39,14 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Sight(NamedTuple):
+    """All that decides which contacts somebody may see; two people who agree in it see the same ones."""
+
+    user_id: int
+    team_id: int | None
+    everybody: bool
 
 
 class User(AbstractUser):
@@ -65,3 +76,7 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return written_name(self.first_name, self.last_name) or self.get_username()
+
+    @property
+    def sight(self) -> Sight:
+        return Sight(self.pk, self.team_id, self.has_perm("leads.view_all_contacts"))

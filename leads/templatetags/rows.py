@@ -6,6 +6,7 @@ these functions take one.
 
 from collections.abc import Iterable
 from datetime import tzinfo
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 
 from leads.models import Interaction, Outcome, Stage, StageChange
 
@@ -62,6 +64,11 @@ def contact_rows(contacts: "Iterable[Row]") -> SafeString:
 @register.simple_tag
 def stage_tabs(filters: "Filters") -> SafeString:
     """Links to the list filtered by each stage."""
+    return _stage_tabs(filters, get_language())
+
+
+@lru_cache(maxsize=500)
+def _stage_tabs(filters: "Filters", language: str) -> SafeString:
     current = ' aria-current="true"'
     tabs = [("", _("All"), "")]
     tabs += [

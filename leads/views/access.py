@@ -14,9 +14,8 @@ from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
+from leads.compiled import CompiledRows, person
 from leads.models import Contact, User
-
-from .compiled import OfContact, person
 
 MERGES_FOLLOWED = 20  # a chain of merges this long is a mistake, not a person
 
@@ -90,7 +89,7 @@ def find_contact(user: User, contact_id: int) -> Contact:
     raise Http404(_("There is no such contact, or it belongs to another team."))
 
 
-_contact: OfContact[Any] = OfContact(
+_contact: CompiledRows[Any] = CompiledRows(
     Contact.objects.annotate(
         company_name=F("company__name"),
         owner_name=person("owner"),

@@ -13,13 +13,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from leads.compiled import CompiledRows, person
 from leads.editing import MergedAwayError, change_contact
 from leads.models import Attribute, Consent, Contact, Hold, Identity, User
 from leads.registry import registry
 from leads.sets import GIVEN_LATER, Prepared
 
 from .access import PageRequest, contact_page
-from .compiled import OfContact, person
 from .forms import ContactForm
 from .timeline import newest_stage_changes, read_timeline
 
@@ -79,9 +79,9 @@ def contact_owner(request: PageRequest, contact: Contact) -> HttpResponse:
     return _change(request, contact, {"owner": owners[owner]}, done)
 
 
-_identities = OfContact(Identity.objects.order_by("kind", "-created_at"), limit=IDENTITIES_SHOWN + 1)
-_hold = OfContact(Hold.objects.filter(released_at=None).annotate(by_name=person("by")), limit=1)
-_consents = OfContact(Consent.objects.order_by("purpose", "channel", "-at").distinct("purpose", "channel"))
+_identities = CompiledRows(Identity.objects.order_by("kind", "-created_at"), limit=IDENTITIES_SHOWN + 1)
+_hold = CompiledRows(Hold.objects.filter(released_at=None).annotate(by_name=person("by")), limit=1)
+_consents = CompiledRows(Consent.objects.order_by("purpose", "channel", "-at").distinct("purpose", "channel"))
 
 
 def _change(request: PageRequest, contact: Contact, values: dict[str, Any], done: str) -> HttpResponse:

@@ -1,29 +1,32 @@
 """The contact list: search, filters, order and paging, all of them in the address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django_htmx.http import push_url, replace_url
 
 from leads.models import Contact, Outcome, Source, Stage, User
-from leads.models.users import written_name
-from leads.sets import Prepared
+from leads.models.people import ContactQuerySet
+from leads.models.users import Sight, written_name
+from leads.sets import GIVEN_LATER, Prepared
 
 from .access import PageRequest, allowed
 
 ROWS = 80
 FEW = 5000  # ids that are quicker to sort than the whole list is to walk
+STATEMENTS_KEPT = 500  # of about 3 kB
 COUNTED_AT_MOST = 1000  # counting a million rows takes longer than reading the first page of them
 
 ORDERS: dict[str, tuple[Promise, tuple[str, ...]]] = {
@@ -69,18 +72,34 @@ class Filters:
         """Whether they leave anybody out."""
         return any((self.q, self.stage, self.owner, self.source, self.outcome))
 
-    def apply(self, contacts: "QuerySet[Contact]", user: User) -> "QuerySet[Contact]":
+    def apply(self, contacts: ContactQuerySet, user_id: int) -> ContactQuerySet:
         if self.q:
-            contacts = _found(contacts, self.q)
+            contacts = contacts.search(self.q)
         if self.stage:
             contacts = contacts.filter(stage=self.stage)
         if self.owner:
-            contacts = contacts.filter(owner=user if self.owner == "mine" else None)
+            contacts = contacts.filter(owner=user_id if self.owner == "mine" else None)
         if self.source:
             contacts = contacts.filter(source=int(self.source))
         if self.outcome:
             contacts = contacts.filter(outcome="" if self.outcome == "open" else self.outcome)
         return contacts
+
+
+class Choice(NamedTuple):
+    """All that decides whom a list shows but the base itself, so that its finished statements can be kept by it."""
+
+    sight: Sight
+    filters: Filters
+    found: bool
+    """whether they are also among the people that a search found, whose ids are given when the statement runs"""
+
+    def visible(self) -> ContactQuerySet:
+        return Contact.objects.all().known().within(self.sight)
+
+    def contacts(self) -> ContactQuerySet:
+        contacts = self.filters.apply(self.visible(), self.sight.user_id)
+        return contacts.filter(pk__any=GIVEN_LATER) if self.found else contacts
 
 
 class Row(NamedTuple):
@@ -127,23 +146,17 @@ class ContactPage:
     def __init__(self, user: User, filters: Filters, *, after: str = "", before: str = "") -> None:
         self.filters = filters
         self.keys = ORDERS[filters.sort][1]
-        self.visible = Contact.objects.known().visible_to(user)
-        self.chosen = filters.apply(self.visible, user)
+        self.found = _found(filters.q) if filters.q else None
+        among = filters if self.found is None else replace(filters, q="")
+        self.choice = Choice(user.sight, among, found=self.found is not None)
         self.after, self.before = self._place(after), self._place(before)
         self.more = False  # known once `rows` are read
 
     @cached_property
     def rows(self) -> list[Row]:
-        contacts = self.chosen
-        place = self.before or self.after
         backwards = bool(self.before)
-        descending = self.keys[0].startswith("-") is not backwards
-        if place:
-            columns = Tuple(*(F(key.lstrip("-")) for key in self.keys))
-            contacts = contacts.filter((TupleLessThan if descending else TupleGreaterThan)(columns, place))
-        sign = "-" if descending else ""
-        contacts = contacts.order_by(*(sign + key.lstrip("-") for key in self.keys))
-        found = [Row._make(values) for values in contacts.values_list(*Row._fields)[: ROWS + 1]]
+        statement = _rows_statement(self.choice, self.before or self.after, backwards)
+        found = [Row._make(values) for values in statement.run(self.found or ())] if statement else []
         self.more = len(found) > ROWS
         found = found[:ROWS]
         return found[::-1] if backwards else found
@@ -168,7 +181,8 @@ class ContactPage:
         rows = self.rows
         if first_page and not self.more:
             return len(rows)
-        return self.chosen.order_by()[: COUNTED_AT_MOST + 1].count()
+        statement = _count_statement(self.choice)
+        return int(statement.run(self.found or ())[0][0]) if statement else 0
 
     @property
     def shown_count(self) -> int:
@@ -181,7 +195,7 @@ class ContactPage:
     @property
     def nobody_at_all(self) -> bool:
         """No rows, and not because of the filters: this person can see no contact yet."""
-        return not self.rows and not (self.filters.narrow and self.visible.exists())
+        return not self.rows and not (self.filters.narrow and self.choice.visible().exists())
 
     def _place(self, text: str) -> tuple[int, ...]:
         """The keys of the row that the page continues from, as the address gives them."""
@@ -208,15 +222,24 @@ def contact_list(request: PageRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "filters": filters,
         "page": page,
-        "owners": OWNERS.items(),
-        "outcomes": [("", _("Any outcome")), ("open", _("Still open")), *Outcome.choices],
         "sources": [("", _("Any source")), *_sources()],
-        "orders": [(value, label) for value, (label, _keys) in ORDERS.items()],
+        **_choices(get_language()),
     }
     if not request.htmx or request.htmx.history_restore_request:
         return render(request, "leads/contact_list.html", context)
     response = render(request, "leads/contact_results.html", context)
     return _with_address(request, response)
+
+
+@cache
+def _choices(language: str) -> dict[str, list[tuple[str, str]]]:
+    """The options that are the same for everybody, in the active language."""
+    choices: dict[str, Iterable[tuple[str, Any]]] = {
+        "owners": OWNERS.items(),
+        "outcomes": [("", _("Any outcome")), ("open", _("Still open")), *Outcome.choices],
+        "orders": [(value, label) for value, (label, _keys) in ORDERS.items()],
+    }
+    return {name: [(value, str(words)) for value, words in options] for name, options in choices.items()}
 
 
 def _sources() -> list[tuple[str, str]]:
@@ -242,15 +265,33 @@ def _with_address(request: PageRequest, response: HttpResponse) -> HttpResponse:
     return replace_url(response, address) if typing_on else push_url(response, address)
 
 
-def _found(contacts: "QuerySet[Contact]", text: str) -> "QuerySet[Contact]":
-    """Those of `contacts` that match.
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _rows_statement(choice: Choice, place: tuple[int, ...], backwards: bool) -> Prepared | None:
+    """Writing it takes the ORM as long as PostgreSQL needs for the answer."""
+    keys = ORDERS[choice.filters.sort][1]
+    descending = keys[0].startswith("-") is not backwards
+    contacts = choice.contacts()
+    if place:
+        columns = Tuple(*(F(key.lstrip("-")) for key in keys))
+        contacts = contacts.filter((TupleLessThan if descending else TupleGreaterThan)(columns, place))
+    sign = "-" if descending else ""
+    contacts = contacts.order_by(*(sign + key.lstrip("-") for key in keys))
+    return Prepared.compile(contacts.values_list(*Row._fields)[: ROWS + 1])
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _count_statement(choice: Choice) -> Prepared | None:
+    return Prepared.compile_count(choice.contacts().order_by()[: COUNTED_AT_MOST + 1])
+
+
+def _found(text: str) -> list[int] | None:
+    """The ids of the people that match, or None when they are many.
 
     The planner cannot know how many words begin with some letters: for a rare one it walks a million contacts
     by score to meet the few. So the few are read first; only for common words is walking by score quicker.
     """
-    matches = Contact.objects.search(text)
-    ids = list(matches.order_by().values_list("pk", flat=True)[: FEW + 1])
-    return contacts.filter(pk__any=ids) if len(ids) <= FEW else contacts & matches
+    ids = list(Contact.objects.search(text).order_by().values_list("pk", flat=True)[: FEW + 1])
+    return ids if len(ids) <= FEW else None
 
 
 def _one_of(value: str | None, choices: Any) -> str:

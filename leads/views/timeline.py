@@ -10,9 +10,8 @@ from django.db.models import F, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from leads.compiled import CompiledRows, person
 from leads.models import Contact, Interaction, MergeRecord, StageChange
-
-from .compiled import OfContact, person
 
 ENTRIES = 50
 
@@ -59,9 +58,9 @@ class Table:
     """columns that no entry shows"""
 
     @cached_property
-    def newest(self) -> "OfContact[Any]":
+    def newest(self) -> "CompiledRows[Any]":
         rows = self._ordered(self.rows)
-        return OfContact(rows, column=self.contact, limit=ENTRIES + 1, without=self.without)
+        return CompiledRows(rows, column=self.contact, limit=ENTRIES + 1, without=self.without)
 
     def after(self, place: Place, rank: int, contact_id: int) -> "QuerySet[Any]":
         """Those that come after `place`; a table's `rank` orders entries of one moment."""
