@@ -1,14 +1,15 @@
-"""A real browser for the tests: Debian's Chromium, driven by Playwright.
-
-A module that needs it says `pytest_plugins = ["tests.browser"]`.
-"""
+"""A real browser for the tests: Debian's Chromium, driven by Playwright."""
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from leads.models import User
 
 CHROMIUM = Path("/usr/bin/chromium")
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
@@ -40,15 +41,15 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(live_server, chromium: Browser) -> Iterator[OpenPage]:
-    """Opens pages of the running server; fails the test on an error in the browser's console."""
+def browse(chromium: Browser) -> Iterator[OpenPage]:
+    """Opens pages of a server; fails the test on an error in the browser's console."""
     contexts, troubles = [], []
 
-    def open_(address: str, size: str = "desk", *, person: str = "", **options) -> Page:
+    def open_(server: str, address: str, size: str = "desk", *, person: str = "", **options) -> Page:
         """The page at `address`, after logging in as `person`; options are those of a browser context."""
         width, height = SIZES[size]
         context = chromium.new_context(
-            base_url=live_server.url, viewport={"width": width, "height": height}, locale="en", **options
+            base_url=server, viewport={"width": width, "height": height}, locale="en", **options
         )
         context.set_default_timeout(10_000)
         contexts.append(context)
@@ -66,7 +67,22 @@ def open_page(live_server, chromium: Browser) -> Iterator[OpenPage]:
     assert not troubles
 
 
-def log_in(page: Page, name: str, password: str = "a long enough password") -> None:
+@pytest.fixture
+def open_page(live_server, browse: OpenPage) -> OpenPage:
+    """`browse` for the server that runs in a thread of the tests."""
+    return partial(browse, live_server.url)
+
+
+PASSWORD = "a long enough password"
+
+
+def use_real_password(user: User) -> None:
+    """A server in a process of its own does not know the quick hashes of the tests."""
+    user.password = make_password(PASSWORD, hasher="pbkdf2_sha256")
+    user.save()
+
+
+def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
     page.fill("#id_username", name)
     page.fill("#id_password", password)
     page.press("#id_password", "Enter")

@@ -7,7 +7,7 @@ from django.utils import timezone, translation
 from leads.models import Company, Contact, Identity, Stage, Team, User
 from leads.search import index_contacts
 
-pytest_plugins = ["tests.processes"]
+pytest_plugins = ["tests.browser", "tests.processes"]
 
 
 def make_user(name: str, role: str, team: Team | None = None, **fields) -> User:
@@ -107,4 +107,4 @@ def english():
 @pytest.fixture(autouse=True)
 def quick_passwords(settings):
     """Passwords of tests protect nothing, and the real hash is slow on purpose."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]

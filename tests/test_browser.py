@@ -10,7 +10,6 @@ from playwright.sync_api import expect
 from leads.models import Contact, Interaction, StageChange
 from scoring.models import Rule, RuleGroup, ScoreSheet
 
-pytest_plugins = ["tests.browser"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SIZES = pytest.mark.parametrize("size", ["desk", "phone"])

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -10,15 +11,15 @@ from urllib.request import Request, urlopen
 
 import pytest
 from django.core.management import call_command
-from django.urls import reverse
+from playwright.sync_api import expect
 
 from leadmgr.path import run_path
 from leads.models import CaptureKey, Contact, Source, Stage, StageChange, Touch
 from nurture.models import Enrolment, Track, Workflow
 from scoring.models import Rule, RuleGroup, ScoreChange, ScoreSheet, Threshold
+from tests.browser import use_real_password
 from tests.processes import wait_until
 
-pytest_plugins = ["tests.processes"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KIM = "seoyeon.kim@hanbit.example"
@@ -123,7 +124,7 @@ def over_http(url: str, key: str) -> Post:
     return post
 
 
-def test_a_lead_of_the_dealership_walks_all_the_way(web_server, worker, beat, key, client, rita):
+def test_a_lead_of_the_dealership_walks_all_the_way(web_server, worker, beat, key, browse, rita):
     def settle(score: int, stage: str, workflow: str) -> None:
         wait_until(
             lambda: standing() == (score, stage, workflow) and not Touch.objects.exists(),
@@ -134,20 +135,15 @@ def test_a_lead_of_the_dealership_walks_all_the_way(web_server, worker, beat, ke
 
     kim = walk(over_http(web_server.url, key), settle)
 
-    client.force_login(rita)
-    page = client.get(reverse("contact-detail", args=[kim.pk])).content.decode()
-    assert "Seo-yeon Kim" in page
-    assert ">40<" in page
-    assert "MQL" in page
-    score = client.get(
-        reverse("contact-score", args=[kim.pk]), headers={"HX-Request": "true"}
-    ).content.decode()
-    for part in ("10", "3", "7", "20", "40"):
-        assert f"{part}<" in score
-    workflows = client.get(
-        reverse("contact-workflows", args=[kim.pk]), headers={"HX-Request": "true"}
-    ).content.decode()
-    assert "Call to arrange a test drive" in workflows
+    use_real_password(rita)
+    page = browse(web_server.url, f"/contacts/{kim.pk}/", person="rita")
+    expect(page).to_have_title(re.compile("Seo-yeon Kim"))
+    expect(page.locator(".score-value")).to_have_text("40")
+    expect(page.locator("main .chip").first).to_have_text("MQL")
+    expect(page.locator("#panel-contact-workflows")).to_contain_text("Call to arrange a test drive")
+    page.click("text=Why this score")
+    for points in ("+10", "+3", "+7", "+20"):
+        expect(page.locator(".parts")).to_contain_text(points)
 
     printed = StringIO()
     call_command("explain_score", KIM, "--json", stdout=printed)

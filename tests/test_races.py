@@ -48,7 +48,6 @@ from scoring.touches import score_touched
 from tests.conftest import make_contact
 from tests.processes import wait_until
 
-pytest_plugins = ["tests.processes"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PATIENCE_SECONDS = 20

@@ -9,7 +9,6 @@ import segment.analytics as analytics
 
 from leads.models import CaptureKey, Company, Contact, Interaction, SeenMessage, Source
 
-pytest_plugins = ["tests.processes"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 

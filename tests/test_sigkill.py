@@ -25,7 +25,6 @@ from scoring.models import Rule, RuleGroup, Score, ScoreChange, ScoreSheet, Thre
 from tests.processes import Beat, Installation, Worker, wait_until
 from tests.reference import reference_score
 
-pytest_plugins = ["tests.processes"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KILLS = 20
