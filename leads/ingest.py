@@ -13,14 +13,14 @@ from leads import sets
 from leads.bell import ring
 from leads.identity import Claim
 from leads.models import Campaign, CaptureKey, Interaction, SeenMessage, Source, Touch
-from leads.resolution import Origin, Rules, resolve
+from leads.resolution import Origin, Rules, lock_survivors, resolve
 
 SEEN_DAYS = 30
 """how long a message id is remembered; SDKs repeat a message for hours at most"""
 
 COLUMNS = (
     "contact", "identity", "kind", "source", "campaign", "channel", "target", "keyword", "duration_s", "value",
-    "currency", "sentiment", "properties", "occurred_at", "received_at",
+    "currency", "sentiment", "properties", "automated", "by", "occurred_at", "received_at",
 )  # fmt: skip
 
 
@@ -31,7 +31,14 @@ class Event:
     kind: str
     """slug of an InteractionKind"""
     claim: Claim
+    """who did it; not asked where `contact` says so"""
     occurred_at: datetime
+    contact: int | None = None
+    """the id of a contact that is known to have done it; whoever absorbed that one meanwhile gets the event"""
+    automated: bool = False
+    """a scanner's or a proxy's act, which is kept but neither scores nor counts as activity"""
+    by: int | None = None
+    """the user who did it or wrote it down"""
     message_id: str = ""
     """the sender's own id of the event; blank cannot be recognised when it is repeated"""
     channel: str = ""
@@ -94,7 +101,7 @@ def _record(
         )
         for event in fresh
     ]
-    resolved = resolve([event.claim for event in fresh], rules, now, origins)
+    resolved = _whose(fresh, rules, now, origins)
     rows = [
         (
             contact,
@@ -110,16 +117,45 @@ def _record(
             event.currency,
             event.sentiment,
             event.properties,
+            event.automated,
+            event.by,
             event.occurred_at,
             now,
         )
         for event, contact, origin in zip(fresh, resolved.contacts, origins, strict=True)
+        if contact is not None
     ]
     sets.copy_rows(Interaction, COLUMNS, rows)
-    touched = sorted(set(resolved.contacts))
+    touched = sorted({row[0] for row in rows})
     sets.insert_rows(Touch, ["contact"], [(contact,) for contact in touched])
     ring("touched")
-    return Recorded(len(fresh), len(events) - len(fresh), frozenset(touched))
+    return Recorded(len(rows), len(events) - len(fresh), frozenset(touched))
+
+
+@dataclass(frozen=True)
+class _Whose:
+    contacts: list[int | None]
+    """the contact of each event; None for one that was erased"""
+    identities: dict[tuple[str, str, str], int]
+
+
+def _whose(events: Sequence[Event], rules: Rules, now: datetime, origins: Sequence[Origin]) -> _Whose:
+    if all(event.contact is None for event in events):
+        resolved = resolve([event.claim for event in events], rules, now, origins)
+        return _Whose(list(resolved.contacts), resolved.identities)
+    claimed = [place for place, event in enumerate(events) if event.contact is None]
+    resolved = resolve(
+        [events[place].claim for place in claimed], rules, now, [origins[place] for place in claimed]
+    )
+    by_place: dict[int, int] = dict(zip(claimed, resolved.contacts, strict=True))
+    living = lock_survivors({event.contact for event in events if event.contact is not None})
+    return _Whose(
+        [
+            by_place[place] if event.contact is None else living.get(event.contact)
+            for place, event in enumerate(events)
+        ],
+        resolved.identities,
+    )
 
 
 def _came_in_by(claim: Claim, identities: dict[tuple[str, str, str], int]) -> int | None:

@@ -4,13 +4,14 @@ Runs inside the caller's transaction. The order of its locks is the law of `ARCH
 the order of their ids, then identities in the order of their keys.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 
 from leads import sets
 from leads.bell import ring
@@ -84,6 +85,23 @@ def resolve(
                 return _attempt_resolve(claims, rules, now, origins, companies)
         except RacedError:
             continue
+    raise RacedError(f"lost {RACE_TRIES} races in a row")
+
+
+def lock_survivors(contacts: Iterable[int]) -> dict[int, int]:
+    """Lock contacts named by their ids as `resolve` does; returns who each of them is now.
+
+    One that was merged away leads to who survived; one that was erased is missing.
+    """
+    wanted = set(contacts)
+    for _attempt in range(RACE_TRIES):
+        survivors = dict(
+            Contact.objects.filter(pk__any=sorted(wanted)).values_list("pk", Coalesce("merged_into", "pk"))
+        )
+        alive = Contact.objects.filter(pk__any=sorted(set(survivors.values())), merged_into__isnull=True)
+        locked = {pk for (pk,) in sets.lock_key_share(alive.order_by("pk").values_list("pk"))}
+        if locked >= set(survivors.values()):
+            return survivors
     raise RacedError(f"lost {RACE_TRIES} races in a row")
 
 

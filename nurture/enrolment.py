@@ -35,12 +35,34 @@ def enrol(entries: Sequence[Entry], reason: str, now: datetime) -> None:
     for track in sorted({entry.track for entry in entries}):
         contacts = [entry.contact for entry in entries if entry.track == track]
         live = Enrolment.objects.filter(track=track, contact__any=contacts, left_at__isnull=True)
-        live.update(left_at=now, left_by=reason, due_at=None)
+        live.update(left_at=now, left_by=reason, due_at=None, status=Enrolment.Status.LEFT)
     sets.insert_rows(
         Enrolment,
-        ["contact", "track", "workflow", "entered_at", "entered_by", "left_by", "due_at"],
         [
-            (entry.contact, entry.track, entry.workflow, now, reason, "", now)
+            "contact",
+            "track",
+            "workflow",
+            "entered_at",
+            "entered_by",
+            "left_by",
+            "due_at",
+            "status",
+            "visit",
+            "error",
+        ],
+        [
+            (
+                entry.contact,
+                entry.track,
+                entry.workflow,
+                now,
+                reason,
+                "",
+                now,
+                Enrolment.Status.ACTIVE.value,
+                0,
+                "",
+            )
             for entry in entries
             if entry.workflow is not None
         ],

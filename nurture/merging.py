@@ -12,7 +12,7 @@ def move_enrolments(survivor: Contact, absorbed: Contact) -> dict[str, list[int]
     enrolments = Enrolment.objects.filter(contact=absorbed)
     moved = {"nurture.enrolment": list(enrolments.values_list("pk", flat=True))}
     enrolments.filter(left_at__isnull=True, track__in=taken).update(
-        left_at=timezone.now(), left_by=Enrolment.Reason.MERGED, due_at=None
+        left_at=timezone.now(), left_by=Enrolment.Reason.MERGED, due_at=None, status=Enrolment.Status.LEFT
     )
     enrolments.update(contact=survivor)
     return moved

@@ -93,7 +93,7 @@ def since_rejection(
     rules = sheet.event_rules
     if not rules:
         return None
-    acts = Interaction.objects.filter(
+    acts = Interaction.objects.counted().filter(
         scope.on("contact_id"),
         contact__holds__kind=Hold.Kind.REJECTED,
         contact__holds__released_at__isnull=True,
@@ -148,7 +148,7 @@ def _event_sums(sheet: Sheet, scope: Scope, as_of: date) -> CTE | None:
     rules = sheet.event_rules
     if not rules:
         return None
-    acts = _in_reach(Interaction.objects.filter(scope.on("contact_id")), rules, as_of)
+    acts = _in_reach(Interaction.objects.counted().filter(scope.on("contact_id")), rules, as_of)
     columns = {f"event_{rule.pk}": _event_sum(rule, as_of) for rule in rules}
     return CTE(acts.order_by().values("contact_id").annotate(**columns), name="sums")
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -193,6 +194,11 @@ class Threshold(models.Model):
         choices=[(Stage.MQL.value, Stage.MQL.label), (Stage.SQL.value, Stage.SQL.label)],
         default=Stage.SQL.value,
     )
+    respond_minutes = models.PositiveIntegerField(
+        _("first contact within, in minutes"),
+        default=60,
+        help_text=_("Leads contacted within the hour qualify seven times as often as an hour later."),
+    )
 
     class Meta:
         verbose_name = _("threshold")
@@ -267,8 +273,9 @@ class ScoreChange(models.Model):
         verbose_name_plural = _("score changes")
         ordering = ["-at", "-pk"]
         indexes = [
-            models.Index(fields=["contact", "-at"], name="score_history")
-        ]  # the line on the contact page
+            models.Index(fields=["contact", "-at"], name="score_history"),  # the line on the contact page
+            BrinIndex(fields=["at"], name="score_change_age"),  # who rose lately; rows come in its order
+        ]
 
     def __str__(self) -> str:
         return f"{self.before} → {self.after}"

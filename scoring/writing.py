@@ -61,7 +61,8 @@ def _prepared(definitions: Definitions, as_of: date) -> dict[int, sets.Prepared 
     if compiled is None:
         scope = Scope(ids=sets.GIVEN_LATER)
         newest_act = (
-            Interaction.objects.filter(
+            Interaction.objects.counted()
+            .filter(
                 contact=OuterRef("pk"),
                 kind__in=InteractionKind.objects.filter(direction=Direction.LEAD).values("pk"),
             )

@@ -161,7 +161,7 @@ class _Compiler:
         if times <= 0:
             return Q(pk__isnull=False)
         end = end_of_day(self.as_of)
-        acts = Interaction.objects.filter(
+        acts = Interaction.objects.counted().filter(
             self.scope.on("contact_id"),
             compile_where(count.get("where", []), self.as_of),
             kind=count["kind"],

@@ -5,10 +5,11 @@ from .identities import Consent, Identity
 from .interactions import Direction, Interaction, InteractionKind, Touch
 from .people import Attribute, Company, Contact, ContactSearch, Outcome, Stage
 from .segments import Segment
-from .stages import Hold, MergeRecord, StageChange
+from .stages import Assignment, Handoff, Hold, MergeRecord, RejectionReason, StageChange
 from .users import Team, User
 
 __all__ = [
+    "Assignment",
     "Attribute",
     "Campaign",
     "CampaignCost",
@@ -18,12 +19,14 @@ __all__ = [
     "Contact",
     "ContactSearch",
     "Direction",
+    "Handoff",
     "Hold",
     "Identity",
     "Interaction",
     "InteractionKind",
     "MergeRecord",
     "Outcome",
+    "RejectionReason",
     "SeenMessage",
     "Segment",
     "Source",

@@ -1,5 +1,7 @@
 """What happened between a contact and the company."""
 
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
@@ -8,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from .capture import Campaign, Source
 from .identities import Identity
 from .people import Contact
+from .users import User
 
 
 class Direction(models.TextChoices):
@@ -47,6 +50,12 @@ class InteractionKind(models.Model):
     def __str__(self) -> str:
         # The shipped names are in the catalogues; a name of the company's own has no entry and stays as it is.
         return str(_(self.name)) if self.name else self.slug
+
+
+class InteractionQuerySet(models.QuerySet["Interaction"]):
+    def counted(self) -> Self:
+        """Those of people: what scanners and proxies did neither scores nor counts in a condition."""
+        return self.filter(automated=False)
 
 
 class Interaction(models.Model):
@@ -108,9 +117,27 @@ class Interaction(models.Model):
     value = models.DecimalField(_("value"), max_digits=14, decimal_places=2, null=True)
     currency = models.CharField(_("currency"), max_length=3, blank=True)
     sentiment = models.SmallIntegerField(_("sentiment"), null=True, help_text=_("-1 bad, 0 neutral, 1 good"))
+    automated = models.BooleanField(
+        _("automated"),
+        default=False,
+        db_default=False,
+        help_text=_("A scanner's or a proxy's act: kept, but it neither scores nor counts as activity."),
+    )
+    by = models.ForeignKey(
+        User,
+        verbose_name=_("by"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
     properties = models.JSONField(_("properties"), default=dict)
     occurred_at = models.DateTimeField(_("occurred"))
     received_at = models.DateTimeField(_("received"), default=timezone.now)
+
+    objects = InteractionQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("interaction")

@@ -181,7 +181,20 @@ class Contact(models.Model):
     stage_at = models.DateTimeField(_("in this stage since"), default=timezone.now, editable=False)
     score = models.SmallIntegerField(_("score"), default=0, editable=False)
     scored_at = models.DateTimeField(_("scored"), null=True, editable=False)
+    rise = models.SmallIntegerField(
+        _("points gained in 7 days"),
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text=_("By what happened, without mere fading; `scoring` keeps it."),
+    )
     last_active_at = models.DateTimeField(_("last active"), null=True, editable=False)
+    queued_at = models.DateTimeField(
+        _("waits for sales since"),
+        null=True,
+        editable=False,
+        help_text=_("Null unless a rep is to decide; its hand-off has the details."),
+    )
     outcome = models.CharField(_("outcome"), max_length=4, choices=Outcome, blank=True)
     outcome_at = models.DateTimeField(_("outcome on"), null=True, blank=True)
 
@@ -209,6 +222,10 @@ class Contact(models.Model):
         permissions = [
             ("view_all_contacts", _("Can see contacts of every team")),
             ("export_contact", _("Can export contacts")),
+            ("work_inbox", _("Can work the inbox: claim, call, accept, reject")),
+            ("assign_contact", _("Can give leads to other reps")),
+            ("view_kpis", _("Can see the KPI pages")),
+            ("export_kpis", _("Can export the figures of the KPI pages")),
         ]
         # Few on purpose: a changed score writes a new entry into each of them.
         indexes = [
@@ -221,6 +238,16 @@ class Contact(models.Model):
             models.Index(
                 "stage", "score", "id", name="contact_by_stage_and_score",
                 condition=Q(known_at__isnull=False, merged_into__isnull=True, archived_at__isnull=True),
+            ),
+            # the inbox: those who wait for a rep
+            models.Index(
+                "score", "id", name="contact_queued",
+                condition=Q(queued_at__isnull=False, merged_into__isnull=True, archived_at__isnull=True),
+            ),
+            # the inbox: those who rise
+            models.Index(
+                "rise", "id", name="contact_rising",
+                condition=Q(rise__gt=0, merged_into__isnull=True, archived_at__isnull=True),
             ),
             models.Index("merged_into", name="contact_tombstones", condition=Q(merged_into__isnull=False)),
         ]  # fmt: skip

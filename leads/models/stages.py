@@ -50,6 +50,27 @@ class StageChange(models.Model):
         return f"{self.before or '·'} → {self.after}"
 
 
+class RejectionReason(models.Model):
+    """Why a rep sends a lead back: what marketing and sales look at together."""
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    disqualifies = models.BooleanField(
+        _("can never buy"),
+        default=False,
+        help_text=_("The lead is disqualified instead of being nurtured on."),
+    )
+    order = models.PositiveSmallIntegerField(_("order"), default=100)
+    active = models.BooleanField(_("active"), default=True)
+
+    class Meta:
+        verbose_name = _("rejection reason")
+        verbose_name_plural = _("rejection reasons")
+        ordering = ["order", "name"]
+
+    def __str__(self) -> str:
+        return str(_(self.name))
+
+
 class Hold(models.Model):
     """A rep's decision, which the next point does not overrule. At most one holds per contact.
 
@@ -65,7 +86,22 @@ class Hold(models.Model):
         Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="holds", db_index=False
     )
     kind = models.CharField(_("kind"), max_length=8, choices=Kind)
+    rejection = models.ForeignKey(
+        RejectionReason,
+        verbose_name=_("rejection reason"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,  # reports by reason would change in hindsight
+        related_name="+",
+        db_index=False,
+    )
     reason = models.CharField(_("reason"), max_length=300, blank=True)
+    recycle_on = models.DateField(
+        _("try again on"),
+        null=True,
+        blank=True,
+        help_text=_("From that day the lead is shown to sales again."),
+    )
     by = models.ForeignKey(
         User, verbose_name=_("by"), null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
@@ -80,10 +116,82 @@ class Hold(models.Model):
                 fields=["contact"], condition=models.Q(released_at__isnull=True), name="one_hold_per_contact"
             )
         ]
-        indexes = [models.Index(fields=["contact", "-at"], name="hold_history")]
+        indexes = [
+            models.Index(fields=["contact", "-at"], name="hold_history"),
+            # the inbox: rejected leads by the day on which they come back
+            models.Index(
+                fields=["recycle_on", "contact"],
+                name="hold_recycled",
+                condition=models.Q(kind="rejected", released_at__isnull=True, recycle_on__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.reason}" if self.reason else str(self.get_kind_display())
+
+
+class Handoff(models.Model):
+    """A lead waits for sales: since when, until when somebody is to contact it, and what became of that.
+
+    At most one is open per contact; `Contact.queued_at` repeats its beginning, so that the queue has an index.
+    """
+
+    class Decision(models.TextChoices):
+        ACCEPTED = "accepted", _("Accepted")
+        REJECTED = "rejected", _("Rejected")
+        WITHDRAWN = "withdrawn", _("Fell back before a decision")
+
+    contact = models.ForeignKey(
+        Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="handoffs", db_index=False
+    )
+    stage = models.CharField(_("stage"), max_length=12, choices=Stage)
+    score = models.SmallIntegerField(_("score"), null=True)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+    respond_by = models.DateTimeField(_("first contact by"))
+    contacted_at = models.DateTimeField(_("first contact"), null=True, blank=True)
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+    decision = models.CharField(_("decision"), max_length=9, choices=Decision, blank=True)
+    by = models.ForeignKey(
+        User, verbose_name=_("by"), null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+
+    class Meta:
+        verbose_name = _("hand-off")
+        verbose_name_plural = _("hand-offs")
+        ordering = ["-at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["contact"], condition=models.Q(decided_at__isnull=True), name="one_open_handoff"
+            )
+        ]
+        indexes = [models.Index(fields=["contact", "-at"], name="handoff_history")]
+
+    def __str__(self) -> str:
+        return f"{self.get_stage_display()} {self.at:%Y-%m-%d}"
+
+
+class Assignment(models.Model):
+    """Who got a lead, from whom and why; without an owner it went back to the queue."""
+
+    contact = models.ForeignKey(
+        Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="assignments"
+    )
+    owner = models.ForeignKey(
+        User, verbose_name=_("owner"), null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    reason = models.CharField(_("reason"), max_length=300, blank=True)
+    by = models.ForeignKey(
+        User, verbose_name=_("by"), null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("assignment")
+        verbose_name_plural = _("assignments")
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return str(self.owner or "—")
 
 
 class MergeRecord(models.Model):
