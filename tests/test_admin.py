@@ -299,6 +299,31 @@ def test_interactions_are_never_counted_to_the_end(
         assert "COUNT(*)" not in sql or "LIMIT 10000" in sql
 
 
+@pytest.mark.parametrize("model", [StageChange, Identity, Score, Enrolment], ids=by_name)
+def test_histories_read_their_newest_rows_in_one_order(client, mina, filled, monkeypatch, model):
+    monkeypatch.setattr(RecentChangeList, "newest", 0)
+    client.force_login(mina)
+    changes = client.get(page(model, "changelist")).context["cl"]
+    assert not changes.result_list
+    assert not changes.sortable_by
+
+
+def test_an_identity_is_found_by_its_whole_value_however_old(client, mina, cold_lead, monkeypatch):
+    monkeypatch.setattr(RecentChangeList, "newest", 0)
+    theirs = Identity.objects.create(
+        contact=cold_lead, kind=Identity.Kind.EXTERNAL, namespace="crm", value="A-17"
+    )
+    Source.objects.create(slug="crm", name="CRM")
+    client.force_login(mina)
+    for text, found in (
+        ("A-17", [theirs]),
+        ("noah@fjordly.example", [cold_lead.identities.first()]),
+        ("A-1", []),
+    ):
+        shown = client.get(page(Identity, "changelist"), {"q": text}).context["cl"].result_list
+        assert list(shown) == found, text
+
+
 def test_a_capped_count_says_so(sql_lead, monkeypatch):
     monkeypatch.setattr("leads.admin.bases.MOST_COUNTED", 3)
     for number in range(4):

@@ -241,9 +241,22 @@ def test_interactions_are_filtered_by_kind_and_time(api, mina, cold_lead):
     old, form, new = act(cold_lead, days_ago=9), act(cold_lead, "form_submitted", days_ago=5), act(cold_lead)
     client = api(mina)
     since = (timezone.now() - timedelta(days=7)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert ids(client.get("/api/interactions/?kind=form_submitted")) == [form.pk]
-    assert ids(client.get(f"/api/interactions/?occurred_since={since}")) == [new.pk, form.pk]
+    recent = f"occurred_since={(timezone.now() - timedelta(days=6)).strftime('%Y-%m-%dT%H:%M:%SZ')}"
+    assert ids(client.get(f"/api/interactions/?kind=form_submitted&{recent}")) == [form.pk]
+    assert ids(client.get(f"/api/interactions/?{recent}")) == [new.pk, form.pk]
+    assert ids(client.get(f"/api/interactions/?contact={cold_lead.pk}&kind=form_submitted")) == [form.pk]
     assert ids(client.get(f"/api/interactions/?contact={cold_lead.pk}&occurred_before={since}")) == [old.pk]
+
+
+@pytest.mark.parametrize(
+    "question", ["kind=visit", "occurred_since=2026-01-01T00:00:00Z", "occurred_before=2026-01-01T00:00:00Z"]
+)
+def test_interactions_of_everybody_are_looked_through_for_a_week_at_most(api, mina, cold_lead, question):
+    answer = api(mina).get(f"/api/interactions/?{question}")
+    assert answer.status_code == 400
+    assert "at most 7 days" in answer.json()["occurred_since"][0]
+    week = "occurred_since=2026-01-01T00:00:00Z&occurred_before=2026-01-08T00:00:00Z&kind=visit"
+    assert api(mina).get(f"/api/interactions/?{week}").status_code == 200
 
 
 def test_stage_changes_are_filtered(api, mina, cold_lead):

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from leadmgr.bench.plans import passed
 from tests.processes import database_url
 
 KEYS = {
@@ -24,7 +25,7 @@ KEYS = {
     "rss_mb",
     "detail",
 }
-BASE = "leadmgr_bench_400_3000"
+BASES = ("leadmgr_bench_400_3000", "leadmgr_bench_plans_400_3000")
 
 
 @pytest.fixture
@@ -58,7 +59,8 @@ def bench(tmp_path, transactional_db):
     parameters = connection.get_connection_params()
     server = {key: parameters[key] for key in ("host", "port", "user", "password") if parameters.get(key)}
     with psycopg.connect(**server, dbname="postgres", autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE IF EXISTS {BASE} WITH (FORCE)")
+        for base in BASES:
+            admin.execute(f"DROP DATABASE IF EXISTS {base} WITH (FORCE)")
 
 
 def test_rescore_and_import_report_a_ratio_to_their_floor(bench):
@@ -70,3 +72,26 @@ def test_rescore_and_import_report_a_ratio_to_their_floor(bench):
     # Points that fade are summed in thousandths by the product and in doubles by the floor: halves may differ.
     assert rescore["detail"]["scores_that_differ_from_the_floor"] <= 4
     assert set(bench("import")) == KEYS
+
+
+def test_plans_looks_at_pages_api_admin_and_sweeps(bench):
+    plans = bench("plans")
+    assert set(plans) == KEYS
+    assert plans["floor"] > 1000  # statements
+    assert plans["value"] == 0  # nothing is slow with 400 contacts
+    everything = plans["detail"]["origins"]
+    for origin in ("/contacts/", "/api/interactions/", "/admin/leads/identity/", "score touched contacts"):
+        assert everything[origin] > 0
+    assert all(plan["exempt"] for plan in plans["detail"]["exempt"])
+
+
+def test_a_scan_counts_the_rows_that_it_passed_over():
+    scan = {
+        "Node Type": "Seq Scan", "Relation Name": "leads_contact", "Actual Rows": 5, "Actual Loops": 2,
+        "Rows Removed by Filter": 95,
+    }  # fmt: skip
+    limit = {
+        "Node Type": "Limit",
+        "Plans": [scan, {"Node Type": "Seq Scan", "Relation Name": "leads_source"}],
+    }
+    assert list(passed(limit, {"leads_contact": 1000})) == [("leads_contact", 200)]

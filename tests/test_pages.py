@@ -164,7 +164,7 @@ def test_the_source_filter_offers_every_source_and_keeps_the_chosen(as_rita, col
 
 
 def test_common_words_are_found_like_rare_ones(as_rita, monkeypatch, cold_lead, sql_lead):
-    monkeypatch.setattr("leads.views.contact_list.FEW", 0)
+    monkeypatch.setattr("leads.search.FEW", 0)
     found = as_rita.get(reverse("contact-list"), {"q": "example"})
     assert shown(found) == [sql_lead.pk, cold_lead.pk]
 

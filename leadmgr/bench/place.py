@@ -27,9 +27,12 @@ def is_bench_database() -> bool:
     return str(connection.settings_dict["NAME"]).startswith(PREFIX)
 
 
-def run_in_own_database(size: Size, arguments: Sequence[str], say: Say) -> int:
-    """Build the base unless it is there, then run `manage.py` with these arguments in it; returns its exit code."""
-    environment = _prepared(size, say)
+def run_in_own_database(size: Size, arguments: Sequence[str], say: Say, copy: str = "") -> int:
+    """Build the base unless it is there, then run `manage.py` with these arguments in it; returns its exit code.
+
+    `copy` names a copy of the base, for a benchmark that changes it.
+    """
+    environment = _prepared(size, say, copy)
     return _manage(arguments, environment).returncode
 
 
@@ -42,15 +45,14 @@ def result_elsewhere(size: Size, arguments: Sequence[str], say: Say) -> dict[str
     return result
 
 
-def _prepared(size: Size, say: Say) -> dict[str, str]:
-    """The environment of the base of this size, which is built unless it is there."""
+def _prepared(size: Size, say: Say, copy: str = "") -> dict[str, str]:
+    """The environment of the base of this size or of its copy, which is built unless it is there."""
     name = database_name(size)
     connection.ensure_connection()
     parameters = connection.get_connection_params()
     server = {key: parameters[key] for key in ("host", "port", "user", "password") if parameters.get(key)}
     with psycopg.connect(**server, dbname="postgres", autocommit=True) as admin:
-        built = admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-        if not built:
+        if not _is_there(admin, name):
             draft = f"{name}_draft"
             say(f"building {name}")
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(draft)))
@@ -59,7 +61,21 @@ def _prepared(size: Size, say: Say) -> dict[str, str]:
             admin.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name))
             )
+        if copy:
+            own = name.replace(PREFIX, f"{PREFIX}_{copy}")
+            if not _is_there(admin, own):
+                say(f"copying {name}")
+                admin.execute(
+                    sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                        sql.Identifier(own), sql.Identifier(name)
+                    )
+                )
+            name = own
     return _environment(server, name)
+
+
+def _is_there(admin: psycopg.Connection[Any], name: str) -> bool:
+    return admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
 
 
 def build(size: Size, say: Say) -> None:

@@ -1,26 +1,20 @@
 """What happened and what was decided, read-only."""
 
-from typing import Any
-
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from leads.models import Consent, Hold, Identity, Interaction, MergeRecord, StageChange
+from leads.models import Consent, Hold, Identity, Interaction, MergeRecord, Source, StageChange
 
-from .bases import HistoryAdmin, RecentChangeList, presence
+from .bases import HistoryAdmin, presence
 
 
 @admin.register(Interaction)
 class InteractionAdmin(HistoryAdmin):
-    """The newest hundred thousand; all of one contact by the link on the contact's page."""
-
     list_display = ("contact", "kind", "target", "channel", "source", "value", "occurred_at")
     list_filter = ("kind", "source")
     list_select_related = ("contact", "kind", "source")
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return RecentChangeList
 
 
 @admin.register(StageChange)
@@ -42,11 +36,20 @@ class IdentityAdmin(HistoryAdmin):
     search_fields = ("value__exact",)
     search_help_text = _("The whole e-mail address, id or phone number, as it is stored")
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Identity], search_term: str
+    ) -> tuple[QuerySet[Identity], bool]:
+        """By the unique key, which begins with kind and source."""
+        value = search_term.strip()
+        sources = ["", *Source.objects.values_list("slug", flat=True)]
+        found = queryset.filter(kind__in=Identity.Kind.values, namespace__any=sources, value=value)
+        return (found if value else queryset), False
+
 
 @admin.register(Consent)
 class ConsentAdmin(HistoryAdmin):
     list_display = ("contact", "purpose", "channel", "state", "proof", "at")
-    list_filter = ("state", "channel", "purpose")
+    list_filter = ("state", "channel")
     list_select_related = ("contact",)
 
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from leads.editing import attribute_errors, change_contact
 from leads.models import Company, Contact
+from leads.search import few_matches
 
 from .bases import CappedPaginator, ModelAdmin, presence
 
@@ -81,7 +82,7 @@ class ContactAdmin(ModelAdmin):
     list_select_related = ("company", "owner")
     search_fields = ("pk",)  # turns the search on; `get_search_results` does it
     search_help_text = _("Name, company, e-mail, phone or id")
-    ordering = ("-score", "-id")
+    sortable_by = ()  # another order would sort everybody
     paginator = CappedPaginator
     show_full_result_count = False
     actions = None
@@ -156,6 +157,10 @@ class ContactAdmin(ModelAdmin):
         ]
         return format_html(" · ".join(["{}"] * len(links)), *links)
 
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """An index has known people by score, and everybody by id."""
+        return ("-id",) if request.GET.get("who") else ("-score", "-id")
+
     def view_on_site(self, contact: Contact) -> str | None:
         try:
             return reverse("contact-detail", args=[contact.pk])
@@ -170,7 +175,10 @@ class ContactAdmin(ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[QuerySet[Contact], bool]:
-        return (queryset.search(search_term) if search_term.strip() else queryset), False
+        if not search_term.strip():
+            return queryset, False
+        few = few_matches(search_term)
+        return queryset.search(search_term) if few is None else queryset.filter(pk__any=few), False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

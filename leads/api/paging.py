@@ -40,12 +40,13 @@ class NewestFirst(CursorPagination):
 
 
 class Timeline(NewestFirst):
-    """By id, or, within one contact, by when it happened: each the order of an index."""
+    """By id, or, within one contact or a time, by when it happened: each the order of an index."""
 
     offset_cutoff = 10_000_000  # within one contact, any number of rows may have happened at one moment
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> tuple[str, ...]:
-        return ("-occurred_at", "-id") if request.query_params.get("contact") else ("-id",)
+        by_time = any(request.query_params.get(name) for name in ("contact", "occurred_since"))
+        return ("-occurred_at", "-id") if by_time else ("-id",)
 
 
 class BySlug(NewestFirst):

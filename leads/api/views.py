@@ -100,7 +100,7 @@ class CompanyViewSet(ReadOnly[Company]):
 
 
 class InteractionViewSet(OfContacts[Interaction]):
-    """What happened, newest first: with `contact` by when it happened, else by when it was stored."""
+    """What happened, newest first: by when it was stored; with `contact` or `occurred_since` by when it happened."""
 
     queryset = Interaction.objects.select_related("source", "campaign")
     serializer_class = InteractionSerializer

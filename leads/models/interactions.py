@@ -3,6 +3,7 @@
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -145,6 +146,9 @@ class Interaction(models.Model):
         indexes = [
             # the timeline of a contact; scoring of a few contacts
             models.Index("contact", "occurred_at", name="interaction_of_contact"),
+            # a time and a kind, for the API: costs nothing measurable, where a tree over both costs a third of
+            # the write. Rows come nearly in the order of time.
+            BrinIndex(fields=["occurred_at"], name="interaction_age", autosummarize=True),
         ]
 
     def __str__(self) -> str:

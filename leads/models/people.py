@@ -250,6 +250,14 @@ class Contact(models.Model):
                 condition=Q(rise__gt=0, merged_into__isnull=True, archived_at__isnull=True),
             ),
             models.Index("merged_into", name="contact_tombstones", condition=Q(merged_into__isnull=False)),
+            # the admin; few rows are in them
+            models.Index("archived_at", name="contact_archived", condition=Q(archived_at__isnull=False)),
+            models.Index("suppressed_at", name="contact_suppressed", condition=Q(suppressed_at__isnull=False)),
+            # the list and the API, of a source that few or none came from
+            models.Index("source", name="contact_by_source"),
+            # as before, of those won and lost
+            models.Index("outcome", name="contact_by_outcome", condition=~Q(outcome="")),
+            models.Index("updated_at", name="contact_by_update"),  # programs that ask for what is new
         ]  # fmt: skip
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """Decisions about a contact, each a row with its reason."""
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -44,6 +45,7 @@ class StageChange(models.Model):
         indexes = [
             # the enrolment sweep
             models.Index("id", name="stage_change_unhandled", condition=models.Q(handled_at__isnull=True)),
+            BrinIndex(fields=["at"], name="stage_change_age", autosummarize=True),  # the API, since a time
         ]
 
     def __str__(self) -> str:

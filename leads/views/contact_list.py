@@ -20,12 +20,12 @@ from django_htmx.http import push_url, replace_url
 from leads.models import Contact, Outcome, Source, Stage, User
 from leads.models.people import ContactQuerySet
 from leads.models.users import Sight, written_name
+from leads.search import few_matches
 from leads.sets import GIVEN_LATER, Prepared
 
 from .access import PageRequest, allowed
 
 ROWS = 80
-FEW = 5000  # ids that are quicker to sort than the whole list is to walk
 STATEMENTS_KEPT = 500  # of about 3 kB
 COUNTED_AT_MOST = 1000  # counting a million rows takes longer than reading the first page of them
 
@@ -146,7 +146,7 @@ class ContactPage:
     def __init__(self, user: User, filters: Filters, *, after: str = "", before: str = "") -> None:
         self.filters = filters
         self.keys = ORDERS[filters.sort][1]
-        self.found = _found(filters.q) if filters.q else None
+        self.found = few_matches(filters.q) if filters.q else None
         among = filters if self.found is None else replace(filters, q="")
         self.choice = Choice(user.sight, among, found=self.found is not None)
         self.after, self.before = self._place(after), self._place(before)
@@ -282,16 +282,6 @@ def _rows_statement(choice: Choice, place: tuple[int, ...], backwards: bool) -> 
 @lru_cache(maxsize=STATEMENTS_KEPT)
 def _count_statement(choice: Choice) -> Prepared | None:
     return Prepared.compile_count(choice.contacts().order_by()[: COUNTED_AT_MOST + 1])
-
-
-def _found(text: str) -> list[int] | None:
-    """The ids of the people that match, or None when they are many.
-
-    The planner cannot know how many words begin with some letters: for a rare one it walks a million contacts
-    by score to meet the few. So the few are read first; only for common words is walking by score quicker.
-    """
-    ids = list(Contact.objects.search(text).order_by().values_list("pk", flat=True)[: FEW + 1])
-    return ids if len(ids) <= FEW else None
 
 
 def _one_of(value: str | None, choices: Any) -> str:

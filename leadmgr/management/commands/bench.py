@@ -8,9 +8,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from leadmgr.bench import Result, Size, place
 
-NAMES = ("ingest", "latency", "rescore", "import", "pages")
+NAMES = ("ingest", "latency", "rescore", "import", "pages", "plans")
 SIZES = {"ingest": Size(10_000, 100_000), "latency": Size(10_000, 100_000), "import": Size(10_000, 0)}
 LARGE = Size(1_000_000, 10_000_000)
+COPIES = ("plans",)
+"""benchmarks that furnish the base further, so that they have a copy of their own"""
 
 
 class Command(BaseCommand):
@@ -39,7 +41,8 @@ class Command(BaseCommand):
             return
         if not place.is_bench_database():
             arguments = ["bench", name, "--contacts", str(contacts), "--interactions", str(interactions)]
-            code = place.run_in_own_database(size, arguments + ["--json"] * options["json"], self.say)
+            arguments += ["--json"] * options["json"]
+            code = place.run_in_own_database(size, arguments, self.say, copy=name if name in COPIES else "")
             if code:
                 sys.exit(code)
             return

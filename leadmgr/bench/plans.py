@@ -1,0 +1,198 @@
+"""Every statement that a page, the API, the admin or a sweep sends to a large table: how long, and how much it reads."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import orjson
+from django.db import OperationalError, connection, transaction
+from django.test import Client
+
+from leadmgr.bench import Result, Say, Size
+from leadmgr.bench.asks import BIG, Ask, asks, furnish, people
+from leadmgr.bench.memory import peak_mb
+from leadmgr.path import PATH
+from leads.models import Contact, StageChange, Touch
+
+SLOW_MS = 100.0
+MANY = 200_000
+"""rows from which on it matters that a statement reads half of a table or more: they take some 20 ms"""
+TIMEOUT = "30s"
+WRITES = re.compile(r'\b(INSERT INTO|DELETE FROM|UPDATE ")')
+SHOWN = 40
+TOUCHED = 2000
+
+EXEMPT_SWEEPS = {
+    # the points of everybody fade, so everybody's interactions are read; `bench rescore` has its floor
+    "score everybody when the day or the sheets changed": "scores the whole base",
+}
+
+Statement = tuple[str, Any]
+
+
+@dataclass
+class Plan:
+    where: str
+    exempt: str
+    sql: str
+    ms: float
+    read: dict[str, int] = field(default_factory=dict)
+    """rows that a scan of a big table went through, whether they were wanted or not"""
+    whole: list[str] = field(default_factory=list)
+    """the big tables that it read half of, or more"""
+
+    @property
+    def origin(self) -> str:
+        """The page without its questions, or the sweep."""
+        return re.sub(r"^\w+ (/[^?]*).*", r"\1", self.where)
+
+    @property
+    def at_fault(self) -> bool:
+        return not self.exempt and (self.ms > SLOW_MS or bool(self.whole))
+
+    def as_dict(self) -> dict[str, Any]:
+        reason = {"exempt": self.exempt} if self.exempt else {}
+        return {
+            "where": self.where,
+            "ms": self.ms,
+            "read": self.read,
+            "whole": self.whole,
+            **reason,
+            "sql": self.sql,
+        }
+
+
+def measure(size: Size, say: Say) -> Result:
+    furnish(size, say)
+    plans = _Plans(say)
+    for who, user in people().items():
+        client = Client(headers={"host": "localhost"})
+        client.force_login(user)
+        say(f"as {who}")
+        for ask in asks(user, client):
+            plans.look_at(f"{who} {ask.address}", ask.exempt, partial(_load, client, ask))
+    for sweep in PATH:
+        say(sweep.name)
+        with transaction.atomic():
+            _give_work()
+            plans.look_at(sweep.name, EXEMPT_SWEEPS.get(sweep.name, ""), sweep.run)
+            transaction.set_rollback(True)
+    every = sorted(plans.found, key=lambda plan: -plan.ms)
+    faults = [plan for plan in every if plan.at_fault]
+    return Result(
+        name="plans",
+        contacts=size.contacts,
+        interactions=size.interactions,
+        value=len(faults),
+        unit=f"statements over {SLOW_MS:.0f} ms or reading a whole table",
+        floor=len(every),
+        floor_unit="statements",
+        ratio=round(len(faults) / len(every), 4),
+        rss_mb=peak_mb(),
+        detail={
+            "asked": plans.asked,
+            "origins": dict(Counter(plan.origin for plan in every)),
+            "faults": [plan.as_dict() for plan in faults[:SHOWN]],
+            "slowest": [plan.as_dict() for plan in every if not plan.exempt and not plan.at_fault][:10],
+            "exempt": [plan.as_dict() for plan in every if plan.exempt][:SHOWN],
+        },
+    )
+
+
+class _Plans:
+    """What was found so far; a statement that was met before with the same parameters is not looked at again."""
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.found: list[Plan] = []
+        self.asked = 0
+        self._met: set[tuple[str, str]] = set()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT relname, reltuples FROM pg_class WHERE relname = ANY(%s)", [list(BIG)])
+            self._rows: dict[str, float] = dict(cursor.fetchall())
+
+    def look_at(self, where: str, exempt: str, work: Callable[[], Any]) -> None:
+        """Run `work`, then explain each statement about a big table that it sent."""
+        self.asked += 1
+        sent: list[Statement] = []
+
+        def note(execute: Any, sql: Any, parameters: Any, many: bool, context: Any) -> Any:
+            if isinstance(sql, str) and any(f'"{table}"' in sql for table in BIG):
+                sent.append((sql, parameters))
+            return execute(sql, parameters, many, context)
+
+        with transaction.atomic():
+            try:
+                with transaction.atomic(), connection.execute_wrapper(note):
+                    connection.cursor().execute(f"SET LOCAL statement_timeout = '{TIMEOUT}'")
+                    work()
+            except OperationalError as error:
+                self.say(f"{where}: {error}")
+            for sql, parameters in sent:
+                if (sql, repr(parameters)) not in self._met:
+                    self._met.add((sql, repr(parameters)))
+                    plan = self._explain(where, exempt, sql, parameters)
+                    self.found.append(plan)
+                    if plan.at_fault:
+                        self.say(f"{plan.ms:8.1f} ms  {where}  {plan.read}  {plan.sql}")
+            transaction.set_rollback(True)
+
+    def _explain(self, where: str, exempt: str, sql: str, parameters: Any) -> Plan:
+        # A statement that writes is only planned, so that it can be looked at after its work is done.
+        options = "FORMAT JSON" if WRITES.search(sql) else "ANALYZE, TIMING OFF, FORMAT JSON"
+        plan = Plan(where, exempt, re.sub(r"SELECT .*? FROM ", "SELECT … FROM ", sql, count=1)[:600], ms=0.0)
+        answer: Any = {}
+        for _try in range(2):  # a busy moment is not a slow statement
+            try:
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute(f"SET LOCAL statement_timeout = '{TIMEOUT}'")
+                    cursor.execute(f"EXPLAIN ({options}) {sql}", parameters)
+                    [[text]] = cursor.fetchall()
+            except OperationalError:
+                plan.ms, plan.whole = 1000 * float(TIMEOUT.rstrip("s")), ["(took too long)"]
+                return plan
+            [answer] = orjson.loads(text) if isinstance(text, str) else text
+            ms = round(answer.get("Execution Time", 0.0), 1)
+            plan.ms = min(plan.ms or ms, ms)
+            if ms <= SLOW_MS:
+                break
+        for table, rows in passed(answer["Plan"], self._rows):
+            plan.read[table] = max(plan.read.get(table, 0), rows)
+        plan.whole = [
+            table for table, rows in plan.read.items() if rows >= MANY and rows >= self._rows[table] / 2
+        ]
+        return plan
+
+
+def passed(node: dict[str, Any], sizes: dict[str, float]) -> Iterator[tuple[str, int]]:
+    """For each scan of a table in `sizes`: how many of its rows it went through, kept or not."""
+    table = node.get("Relation Name", "")
+    if table in sizes and "Scan" in node["Node Type"]:
+        if "Actual Rows" in node:
+            each = node["Actual Rows"] + sum(
+                node.get(key, 0) for key in ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+            )
+            yield table, round(each * node["Actual Loops"])
+        elif node["Node Type"] == "Seq Scan":
+            yield table, round(sizes[table])
+        else:
+            yield table, round(node["Plan Rows"])
+    for child in node.get("Plans", ()):
+        yield from passed(child, sizes)
+
+
+def _load(client: Client, ask: Ask) -> None:
+    response = client.get(ask.address, headers={"hx-request": "true"} if ask.fragment else None)
+    if response.status_code not in (200, 302):
+        raise RuntimeError(f"{ask.address} answers {response.status_code}")
+
+
+def _give_work() -> None:
+    """Work for each sweep, as much as one claim takes; it is rolled back afterwards."""
+    contacts = list(Contact.objects.known().order_by("pk").values_list("pk", flat=True)[:TOUCHED])
+    Touch.objects.bulk_create([Touch(contact_id=pk) for pk in contacts])
+    newest = StageChange.objects.order_by("-pk").values("pk")[:TOUCHED]
+    StageChange.objects.filter(pk__in=newest).update(handled_at=None)
