@@ -409,10 +409,6 @@ class Migration(migrations.Migration):
             index=models.Index(models.F('contact'), models.F('occurred_at'), name='interaction_of_contact'),
         ),
         migrations.AddIndex(
-            model_name='interaction',
-            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['occurred_at'], name='interaction_age'),
-        ),
-        migrations.AddIndex(
             model_name='contact',
             index=models.Index(models.F('score'), models.F('id'), condition=models.Q(('archived_at__isnull', True), ('known_at__isnull', False), ('merged_into__isnull', True)), name='contact_by_score'),
         ),
@@ -423,26 +419,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='contact',
             index=models.Index(models.F('merged_into'), condition=models.Q(('merged_into__isnull', False)), name='contact_tombstones'),
-        ),
-        migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(models.F('archived_at'), condition=models.Q(('archived_at__isnull', False)), name='contact_archived'),
-        ),
-        migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(models.F('suppressed_at'), condition=models.Q(('suppressed_at__isnull', False)), name='contact_suppressed'),
-        ),
-        migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(models.F('source'), name='contact_by_source'),
-        ),
-        migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(models.F('outcome'), condition=models.Q(('outcome', ''), _negated=True), name='contact_by_outcome'),
-        ),
-        migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(models.F('updated_at'), name='contact_by_update'),
         ),
         migrations.AddIndex(
             model_name='company',
@@ -463,9 +439,5 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='stagechange',
             index=models.Index(models.F('id'), condition=models.Q(('handled_at__isnull', True)), name='stage_change_unhandled'),
-        ),
-        migrations.AddIndex(
-            model_name='stagechange',
-            index=django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['at'], name='stage_change_age'),
         ),
     ]

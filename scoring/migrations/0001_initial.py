@@ -147,7 +147,6 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'score',
                 'verbose_name_plural': 'scores',
-                'indexes': [models.Index(fields=['sheet'], name='score_of_sheet')],
                 'constraints': [models.UniqueConstraint(fields=('contact', 'sheet'), name='one_score_per_sheet')],
             },
         ),

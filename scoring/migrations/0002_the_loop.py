@@ -21,4 +21,8 @@ class Migration(migrations.Migration):
             model_name='scorechange',
             index=django.contrib.postgres.indexes.BrinIndex(fields=['at'], name='score_change_age'),
         ),
+        migrations.AddIndex(
+            model_name='score',
+            index=models.Index(fields=['sheet'], name='score_of_sheet'),
+        ),
     ]
