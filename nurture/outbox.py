@@ -189,7 +189,7 @@ def _insert(
     )
     goes = Exact(found.col.reason, Value(""))
     nothing = Value({}, JSONField())
-    selected = with_cte(found, select=found.queryset()).annotate(
+    selected = with_cte(found, select=found.queryset().order_by()).annotate(
         of=Value(template.pk, BigIntegerField()),
         wording=Value(version.pk, BigIntegerField()),
         state=Case(
