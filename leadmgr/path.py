@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leads.ingest import forget_messages
+from nurture.engine import run_due_steps
 from nurture.enrolment import enrol_moved
 from scoring.rescore import rescore_if_due
 from scoring.touches import score_touched
@@ -25,6 +26,7 @@ PATH = (
     Sweep("score touched contacts", score_touched, "scoring.score_touched", 1),
     Sweep("score everybody when the day or the sheets changed", rescore_if_due, "scoring.long_rescore", 30),
     Sweep("enrol contacts whose stage changed", enrol_moved, "nurture.enrol_moved", 1),
+    Sweep("do the workflow steps that are due", run_due_steps, "nurture.run_due_steps", 1),
     Sweep("forget message ids past their retention", forget_messages, "leads.long_forget_messages", 3600),
 )
 

@@ -2,9 +2,14 @@
 
 from celery import shared_task
 
-from nurture import enrolment
+from nurture import engine, enrolment
 
 
 @shared_task(name="nurture.enrol_moved")
 def enrol_moved() -> None:
     enrolment.enrol_moved()
+
+
+@shared_task(name="nurture.run_due_steps")
+def run_due_steps() -> None:
+    engine.run_due_steps()

@@ -1,12 +1,15 @@
 """Workflows on tracks, their steps, and who is where in them."""
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from leads.models import Contact, Stage
+from leads.models import Contact, Stage, User
 from leads.models.segments import validate_condition
 
 from .messages import Template
@@ -48,7 +51,14 @@ class Workflow(models.Model):
         ),
     )
     order = models.PositiveSmallIntegerField(_("order"), default=100)
-    active = models.BooleanField(_("active"), default=True)
+    active = models.BooleanField(
+        _("active"),
+        default=True,
+        help_text=_(
+            "Switched off, nobody enters it and nothing is done for those in it. Switched on again, they go on "
+            "where they stand, and what fell due meanwhile is done at once."
+        ),
+    )
 
     class Meta:
         verbose_name = _("workflow")
@@ -59,20 +69,21 @@ class Workflow(models.Model):
         return self.name
 
 
+def step_kinds() -> list[tuple[str, Any]]:
+    """The kinds of `nurture/steps.py`, which loads after the models."""
+    from nurture.steps import KINDS
+
+    return [(kind.slug, kind.label) for kind in KINDS.values()]
+
+
 class Step(models.Model):
     """One thing that a workflow does with a contact. After it comes `next`, or else the step below it."""
-
-    class Kind(models.TextChoices):
-        SEND_EMAIL = "send_email", _("Send an e-mail")
-        WAIT = "wait", _("Wait")
-        BRANCH = "branch", _("Branch")
-        END = "end", _("End")
 
     workflow = models.ForeignKey(
         Workflow, verbose_name=_("workflow"), on_delete=models.CASCADE, related_name="steps"
     )
     position = models.PositiveSmallIntegerField(_("position"))
-    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    kind = models.CharField(_("kind"), max_length=10, choices=step_kinds)
     template = models.ForeignKey(
         Template,
         verbose_name=_("e-mail"),
@@ -111,19 +122,34 @@ class Step(models.Model):
                 name="one_step_per_position",
                 deferrable=models.Deferrable.DEFERRED,
             ),
-            models.CheckConstraint(
-                condition=Q(kind="send_email", template__isnull=False, wait_minutes__isnull=True)
-                | Q(kind="wait", template__isnull=True, wait_minutes__isnull=False)
-                | Q(kind__in=["branch", "end"], template__isnull=True, wait_minutes__isnull=True),
-                name="step_kind_has_its_settings",
-                violation_error_message=_(
-                    "An e-mail step needs its e-mail, a wait its minutes, others neither."
-                ),
-            ),
         ]
 
+    checked_with_siblings = True
+    """False for a step that is saved together with the others of its workflow, which are then checked as one"""
+
     def __str__(self) -> str:
-        return f"{self.position}. {self.get_kind_display()}"
+        return f"{self.position}. {self.in_words}" if self.kind in dict(step_kinds()) else str(self.position)
+
+    @property
+    def in_words(self) -> str:
+        """The step as a sentence, such as “Send “Your Ioniq 6””."""
+        from nurture.steps import KINDS
+
+        return KINDS[self.kind].sentence(self)
+
+    def clean(self) -> None:
+        """Refuse what the engine could not carry out."""
+        from nurture.flow import problems
+
+        steps = [self]
+        if self.checked_with_siblings and self.workflow_id:
+            steps += Step.objects.filter(workflow=self.workflow_id).exclude(pk=self.pk)
+        errors: dict[str, list[str]] = {}
+        for problem in problems(steps, whole=self.checked_with_siblings):
+            if problem.step is self or not problem.field:
+                errors.setdefault(problem.field or "__all__", []).append(problem.message)
+        if errors:
+            raise ValidationError(errors)
 
 
 class Enrolment(models.Model):
@@ -137,7 +163,7 @@ class Enrolment(models.Model):
 
     class Reason(models.TextChoices):
         STAGE = "stage", _("The stage changed")
-        PAUSED = "paused", _("The workflow was switched off")
+        ASIDE = "aside", _("The contact was suppressed or archived")
         MERGED = "merged", _("Merged with another contact")
         PERSON = "person", _("Decision of a person")
         END = "end", _("Reached the end")
@@ -158,11 +184,27 @@ class Enrolment(models.Model):
     left_by = models.CharField(_("why it ended"), max_length=8, choices=Reason, blank=True)
     status = models.CharField(_("status"), max_length=6, choices=Status, default=Status.ACTIVE)
     step = models.ForeignKey(
-        Step, verbose_name=_("next step"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        Step,
+        verbose_name=_("next step"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,  # the index below begins with it
     )
     visit = models.PositiveIntegerField(_("steps done"), default=0)
     due_at = models.DateTimeField(_("next step due"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)
+    decided_by = models.ForeignKey(
+        User,
+        verbose_name=_("by"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+        help_text=_("Who took the contact out, or put it back in."),
+    )
 
     class Meta:
         verbose_name = _("enrolment")
@@ -173,13 +215,23 @@ class Enrolment(models.Model):
                 fields=["contact", "track"],
                 condition=Q(left_at__isnull=True),
                 name="one_live_enrolment_per_track",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["active", "failed"], left_at__isnull=True)
+                | Q(status__in=["done", "left"], left_at__isnull=False),
+                name="enrolment_is_live_or_ended",
+            ),
         ]
         indexes = [
-            # the engine's sweep
+            # the engine's sweep, which leaves out the steps of workflows that are switched off
             models.Index(
-                "due_at", name="enrolment_due", condition=Q(left_at__isnull=True, due_at__isnull=False)
+                "step",
+                "due_at",
+                name="enrolment_due",
+                condition=Q(left_at__isnull=True, due_at__isnull=False),
             ),
+            # the admin: those that an error stopped
+            models.Index("workflow", name="enrolment_failed", condition=Q(status="failed")),
         ]
 
     def __str__(self) -> str:
@@ -189,11 +241,23 @@ class Enrolment(models.Model):
 class StepRun(models.Model):
     """One visit of an enrolment to a step: done once, whatever dies meanwhile."""
 
+    # No constraints below: the engine holds the enrolment, whose own constraint vouches for the step, and a
+    # trigger per row and column would cost as much as the row.
     enrolment = models.ForeignKey(
-        Enrolment, verbose_name=_("enrolment"), on_delete=models.CASCADE, related_name="runs", db_index=False
+        Enrolment,
+        verbose_name=_("enrolment"),
+        on_delete=models.CASCADE,  # part of the person's history, erased with them
+        related_name="runs",
+        db_constraint=False,
+        db_index=False,  # the constraint below begins with it
     )
     step = models.ForeignKey(
-        Step, verbose_name=_("step"), on_delete=models.PROTECT, related_name="runs", db_index=False
+        Step,
+        verbose_name=_("step"),
+        on_delete=models.DO_NOTHING,  # a step that was taken away was done all the same
+        related_name="runs",
+        db_constraint=False,
+        db_index=False,
     )
     visit = models.PositiveIntegerField(_("visit"))
     result = models.CharField(_("result"), max_length=20)

@@ -1,0 +1,213 @@
+"""Carries out the steps that are due: claims enrolments, and does each step for all that are at it, as sets."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+
+from django.db import OperationalError, transaction
+from django.db.models import (
+    BooleanField,
+    CharField,
+    DateTimeField,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    Q,
+    QuerySet,
+    Value,
+)
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from leads import sets
+from nurture import lifecycle
+from nurture.flow import plan
+from nurture.lifecycle import Event
+from nurture.models import Enrolment, Step, StepRun
+from nurture.steps import KINDS, Decision, Planned, Visitor
+
+logger = logging.getLogger(__name__)
+
+CLAIM = 10_000
+"""enrolments per transaction: enough to share the cost of a statement, few enough to be done in a second or two"""
+MOST_AT_ONCE = 100
+"""steps of one enrolment in one sweep. Circles without a wait are refused when saved; this is for what got past."""
+ERROR_LONGEST = 500
+
+Plan = Mapping[int, Planned]
+
+
+class StepError(Exception):
+    """A step cannot be carried out; the message says why, and what to do."""
+
+
+def run_due_steps(now: datetime | None = None) -> int:
+    """Do every step that is due, and what follows without a wait; returns how many enrolments went on.
+
+    An error stops the one enrolment that it happens to. Whatever dies meanwhile, each visit of a step is done once:
+    claim and effect are one transaction.
+    """
+    now = now or timezone.now()
+    total = 0
+    while claimed := sets.retry_deadlocks(lambda: _run_claim(now)):
+        total += claimed
+    return total
+
+
+@dataclass
+class _Outcomes:
+    """Where the enrolments of a claim end up, by the number of steps that they did; written once, at the end."""
+
+    waiting: dict[tuple[int, datetime, int], list[int]] = field(default_factory=lambda: defaultdict(list))
+    ended: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    failed: dict[tuple[int, int, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+
+
+def _run_claim(now: datetime) -> int:
+    steps = _active_plan()
+    claimed, at_steps = _claim(steps, now)
+    outcomes = _Outcomes()
+    for done in range(MOST_AT_ONCE):
+        if not at_steps:
+            break
+        going_on: dict[int, list[Visitor]] = defaultdict(list)
+        for step in sorted(at_steps):
+            for decision, visitors in _visit(steps, step, at_steps[step], done, now, outcomes):
+                if decision.step is None:
+                    outcomes.ended[done + 1] += _enrolments(visitors)
+                elif decision.at is None:
+                    going_on[decision.step] += visitors
+                else:
+                    outcomes.waiting[decision.step, decision.at, done + 1] += _enrolments(visitors)
+        at_steps = going_on
+    for step, visitors in at_steps.items():
+        circle = _("More than %(most)d steps without a wait: the workflow goes round in a circle.")
+        outcomes.failed[step, MOST_AT_ONCE, circle % {"most": MOST_AT_ONCE}] += _enrolments(visitors)
+    _write(outcomes, now)
+    return claimed
+
+
+def _active_plan() -> Plan:
+    """Every step of the workflows that are switched on; what stands elsewhere is paused."""
+    steps = Step.objects.filter(workflow__active=True).order_by("workflow_id", "position")
+    workflows = groupby(steps, key=lambda step: step.workflow_id)
+    return {one.step.pk: one for _workflow, steps in workflows for one in plan(list(steps))}
+
+
+def _claim(steps: Plan, now: datetime) -> tuple[int, dict[int, list[Visitor]]]:
+    """Lock enrolments that are due and their contacts; returns their number, and who is at which step.
+
+    The contact is locked with its enrolment in one statement that never waits, so it can be in nobody's way: who
+    holds contacts already, such as `enrol_moved` and a merge, keeps the order of contacts before enrolments.
+    Those of people who were set aside end here.
+    """
+    aside = Q(contact__archived_at__isnull=False) | Q(contact__suppressed_at__isnull=False)
+    due = (
+        Enrolment.objects.filter(
+            step__any=list(steps), due_at__lte=now, left_at__isnull=True, status=Enrolment.Status.ACTIVE
+        )
+        .order_by()
+        .annotate(aside=ExpressionWrapper(aside, output_field=BooleanField()))
+        .select_for_update(skip_locked=True, no_key=True)
+        .values_list("pk", "contact_id", "step_id", "aside")[:CLAIM]
+    )
+    at_steps: dict[int, list[Visitor]] = defaultdict(list)
+    set_aside: list[int] = []
+    count = 0
+    for enrolment, contact, step, is_aside in due:
+        count += 1
+        if is_aside:
+            set_aside.append(enrolment)
+        else:
+            at_steps[step].append(Visitor(enrolment, contact))
+    if set_aside:
+        lifecycle.end(Event.SET_ASIDE, _rows(set_aside), now)
+    return count, at_steps
+
+
+def _visit(
+    steps: Plan, step: int, visitors: Sequence[Visitor], done: int, now: datetime, outcomes: _Outcomes
+) -> list[tuple[Decision, Sequence[Visitor]]]:
+    """Do a step for all who are at it. When that fails, halves are tried, down to those whom it fails for."""
+    try:
+        with transaction.atomic():
+            return _do(steps, step, visitors, done, now)
+    except OperationalError:
+        raise  # a deadlock or a lost connection is nobody's fault: the whole claim is tried again
+    except Exception as error:
+        if len(visitors) == 1:
+            logger.warning("Step %s failed for enrolment %s", step, visitors[0].enrolment, exc_info=error)
+            outcomes.failed[step, done, _in_words(error)].append(visitors[0].enrolment)
+            return []
+    middle = len(visitors) // 2
+    return [
+        *_visit(steps, step, visitors[:middle], done, now, outcomes),
+        *_visit(steps, step, visitors[middle:], done, now, outcomes),
+    ]
+
+
+def _do(
+    steps: Plan, step: int, visitors: Sequence[Visitor], done: int, now: datetime
+) -> list[tuple[Decision, Sequence[Visitor]]]:
+    planned = steps.get(step)
+    kind = KINDS.get(planned.step.kind) if planned else None
+    if planned is None or kind is None:
+        raise StepError(
+            _(
+                "The step belongs to another workflow, or its kind is unknown. Correct the workflow, then retry."
+            )
+        )
+    fitting = kind.fitting(planned.step, [one.contact for one in visitors])
+    kind.act(planned.step, visitors, now)
+    if fitting is None:
+        groups = [(True, visitors)]
+    else:
+        groups = [
+            (answer, [one for one in visitors if (one.contact in fitting) is answer])
+            for answer in (True, False)
+        ]
+    decided = [(kind.decide(planned, answer, now), group) for answer, group in groups if group]
+    for decision, group in decided:
+        if decision.step is not None and (
+            decision.step not in steps or steps[decision.step].step.workflow_id != planned.step.workflow_id
+        ):
+            raise StepError(_("The next step belongs to another workflow. Correct the workflow, then retry."))
+        sets.insert_select(
+            StepRun,
+            ["enrolment", "step", "visit", "result", "at"],
+            _rows(_enrolments(group)).values_list(
+                "pk",
+                Value(step, output_field=IntegerField()),
+                F("visit") + done,
+                Value(decision.result, output_field=CharField()),
+                Value(now, output_field=DateTimeField()),
+            ),
+        )
+    return decided
+
+
+def _write(outcomes: _Outcomes, now: datetime) -> None:
+    for (step, at, done), enrolments in outcomes.waiting.items():
+        lifecycle.apply(Event.STEP_DONE, _rows(enrolments), step=step, due_at=at, visit=F("visit") + done)
+    for done, enrolments in outcomes.ended.items():
+        lifecycle.end(Event.REACHED_END, _rows(enrolments), now, step=None, visit=F("visit") + done)
+    for (step, done, error), enrolments in outcomes.failed.items():
+        lifecycle.apply(
+            Event.STEP_FAILED, _rows(enrolments), step=step, visit=F("visit") + done, due_at=None, error=error
+        )
+
+
+def _rows(enrolments: Sequence[int]) -> QuerySet[Enrolment]:
+    return Enrolment.objects.filter(pk__any=enrolments).order_by()
+
+
+def _enrolments(visitors: Sequence[Visitor]) -> list[int]:
+    return [one.enrolment for one in visitors]
+
+
+def _in_words(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return (text if isinstance(error, StepError) else f"{type(error).__name__}: {text}")[:ERROR_LONGEST]
