@@ -229,6 +229,11 @@ def refresh_statistics(*models: type[Model]) -> None:
     _execute(f"ANALYZE {', '.join(_table(model) for model in models)}", [])
 
 
+def notify(channel: str, payload: str) -> None:
+    """NOTIFY: whoever listens on `channel` gets `payload` once the transaction has committed."""
+    _execute("SELECT pg_notify(%s, %s)", [channel, payload])
+
+
 def run_once_at_a_time(name: str) -> "_AdvisoryLock":
     """An advisory lock for a sweep; `with run_once_at_a_time("x") as mine:` is False while another holds it."""
     return _AdvisoryLock(name)

@@ -1,15 +1,16 @@
-"""The one door through which a contact's stage changes."""
+"""The one door through which a contact changes its stage, and comes to wait for sales or does no more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from leads import sets
 from leads.bell import ring
-from leads.models import Contact, Stage, StageChange, User
+from leads.models import Contact, Handoff, Hold, Stage, StageChange, User
 from leads.models.people import TEMPERATURES
 
 
@@ -20,15 +21,20 @@ class Move:
     contact: int
     to: Stage
     reason: str = ""
+    with_sales: bool | None = None
+    """whether it is to wait for a rep's decision; None leaves that as it is"""
+    respond_minutes: int = 60
+    """how soon somebody is to contact it, when it comes to wait"""
 
 
 def move_to_stage(
     moves: Sequence[Move], cause: str, *, by: User | None = None, at: datetime | None = None
 ) -> int:
-    """Move contacts, each through every stage between; returns how many moved.
+    """Move contacts, each through every stage between; returns how many changed their stage.
 
-    A contact that is in its stage already, or was merged away, is left alone. Between temperature stages every
-    step is written, so that the funnel counts an MQL also when somebody becomes SQL at once.
+    A contact that is in its stage already, or was merged away, keeps it. Between temperature stages every step is
+    written, so that the funnel counts an MQL also when somebody becomes SQL at once. In the same transaction a hand-off
+    opens for who comes to be with sales, and that of who falls back, buys or is disqualified is withdrawn.
     """
     if not moves:
         return 0
@@ -39,11 +45,14 @@ def move_to_stage(
             Contact.objects.filter(pk__any=sorted(wanted), merged_into__isnull=True)
             .order_by("pk")
             .select_for_update(no_key=True)
-            .values_list("pk", "stage", "score")
+            .values_list("pk", "stage", "stage_at", "score", "queued_at")
         )
         steps: list[sets.Row] = []
-        moved: list[sets.Row] = []
-        for pk, stage, score in standing:
+        changed: list[sets.Row] = []
+        opened: list[sets.Row] = []
+        withdrawn: list[int] = []
+        moved = 0
+        for pk, stage, stage_at, score, queued_at in standing:
             move = wanted[pk]
             for before, after in _steps(Stage(stage), move.to):
                 steps.append(
@@ -58,15 +67,56 @@ def move_to_stage(
                         at,
                     )
                 )
+            waits = _waits(move, queued_at is not None)
+            if waits and queued_at is None:
+                queued_at = at
+                opened.append(
+                    (pk, move.to.value, score, at, at + timedelta(minutes=move.respond_minutes), "")
+                )
+            elif queued_at is not None and not waits:
+                queued_at = None
+                withdrawn.append(pk)
+            elif stage == move.to:
+                continue
             if stage != move.to:
-                moved.append((pk, move.to.value, at))
-        sets.update_rows(Contact, ["stage", "stage_at"], moved)
+                moved += 1
+                stage_at = at
+            changed.append((pk, move.to.value, stage_at, queued_at))
+        sets.update_rows(Contact, ["stage", "stage_at", "queued_at"], changed)
         sets.insert_rows(
             StageChange, ["contact", "before", "after", "cause", "reason", "score", "by", "at"], steps
         )
+        _hand_over(opened, at)
+        _withdraw(withdrawn, at)
         if moved:
             ring("stage-changed")
-    return len(moved)
+    return moved
+
+
+def _waits(move: Move, waited: bool) -> bool:
+    """Nobody sells to a customer, or to who can never buy."""
+    if move.to not in TEMPERATURES:
+        return False
+    return waited if move.with_sales is None else move.with_sales
+
+
+def _hand_over(rows: list[sets.Row], at: datetime) -> None:
+    if not rows:
+        return
+    columns = ["contact", "stage", "score", "at", "respond_by", "decision"]
+    sets.insert_rows(Handoff, columns, rows, ignore_conflicts=True)
+    # A rejected lead that comes back by itself is tried again today, whatever day its rep had in mind.
+    today = timezone.localdate(at)
+    Hold.objects.filter(
+        contact__any=[row[0] for row in rows], kind=Hold.Kind.REJECTED, released_at__isnull=True
+    ).update(recycle_on=Least(Coalesce("recycle_on", today), today))
+
+
+def _withdraw(contacts: list[int], at: datetime) -> None:
+    if contacts:
+        Handoff.objects.filter(contact__any=contacts, decided_at__isnull=True).update(
+            decided_at=at, decision=Handoff.Decision.WITHDRAWN
+        )
 
 
 def _steps(before: Stage, after: Stage) -> list[tuple[Stage, Stage]]:

@@ -1,6 +1,6 @@
 """Writes what the evaluator says: scores, their history, and the moves that the thresholds decide."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 
@@ -10,12 +10,12 @@ from django_cte import with_cte
 
 from leads import sets
 from leads.conditions import Scope
-from leads.models import Contact, Direction, Hold, Interaction, InteractionKind, Stage, StageChange
-from leads.stages import Move, move_to_stage
+from leads.models import Contact, Direction, Hold, Interaction, InteractionKind, StageChange
+from leads.stages import move_to_stage
 from scoring.evaluate import evaluated, since_rejection
 from scoring.models import Score, ScoreChange
 from scoring.sheets import Definitions, Sheet
-from scoring.thresholds import stage_by_points, stage_by_score
+from scoring.thresholds import Verdict, read_verdict, settled, verdict_by_points, verdict_by_score
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,17 @@ class Scored:
     before: int
     scored_at: datetime | None
     stage: str
-    stage_after: str
+    queued_at: datetime | None
+    written_verdict: str
     last_active_at: datetime | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        return read_verdict(self.written_verdict)
+
+    @property
+    def moves(self) -> bool:
+        return self.verdict.changes(self.stage, self.queued_at)
 
 
 def score_touched_contacts(contacts: list[int], definitions: Definitions, as_of: date, now: datetime) -> None:
@@ -43,7 +52,9 @@ def score_touched_contacts(contacts: list[int], definitions: Definitions, as_of:
             ["score", "scored_at", "last_active_at"],
             [(row.contact, row.value, now, row.last_active_at) for row in rows],
         )
-        _store(rows, sheet, as_of, now, ScoreChange.Cause.INTERACTION, len(definitions.sheets) > 1)
+        moving = [row for row in rows if row.moves]
+        several = len(definitions.sheets) > 1
+        _store(rows, moving, sheet, as_of, now, ScoreChange.Cause.INTERACTION, several)
     _without_sheet(definitions, as_of, scope, now)
     _move_rejected(definitions, as_of, scope, now)
 
@@ -94,11 +105,11 @@ def score_range(
     leave_others = cause == ScoreChange.Cause.SHEET or len(definitions.sheets) > 1
     for sheet in definitions.sheets:
         query = _evaluated_rows(sheet, definitions, as_of, scope)
-        settled = Q(score=F("value")) & Q(stage=F("stage_after"))
+        done = Q(score=F("value")) & settled()
         if cause == ScoreChange.Cause.SHEET:
-            settled &= Q(Exists(Score.objects.filter(contact=OuterRef("pk"), sheet=sheet.row)))
+            done &= Q(Exists(Score.objects.filter(contact=OuterRef("pk"), sheet=sheet.row)))
         with sets.local_settings(work_mem=WORK_MEMORY):
-            rows = [Scored(*row) for row in query.exclude(settled).values_list(*COLUMNS)]
+            rows = [Scored(*row) for row in query.exclude(done).values_list(*COLUMNS)]
         for start in range(0, len(rows), PORTION):
             portion = rows[start : start + PORTION]
             changed += sets.retry_deadlocks(
@@ -132,28 +143,32 @@ def _write_portion(
             "contact_id", flat=True
         )
     )
-    kept = [
-        replace(by_contact[pk], stage_after=by_contact[pk].stage) if pk in held else by_contact[pk]
-        for pk in sorted(written)
-    ]
-    _store(kept, sheet, as_of, now, cause, leave_others)
-    return sum(row.value != row.before or row.stage != row.stage_after for row in kept)
+    rows = [by_contact[pk] for pk in sorted(written)]
+    moving = [row for row in rows if row.moves and row.contact not in held]
+    _store(rows, moving, sheet, as_of, now, cause, leave_others)
+    return len({row.contact for row in rows if row.value != row.before} | {row.contact for row in moving})
 
 
-COLUMNS = ("pk", "value", "score", "scored_at", "stage", "stage_after")
+COLUMNS = ("pk", "value", "score", "scored_at", "stage", "queued_at", "verdict")
 
 
 def _evaluated_rows(sheet: Sheet, definitions: Definitions, as_of: date, scope: Scope) -> QuerySet[Contact]:
     scores, contacts = evaluated(sheet, definitions, as_of, scope)
-    decided = contacts.annotate(stage_after=stage_by_score(definitions, scope, as_of))
+    decided = contacts.annotate(verdict=verdict_by_score(definitions, scope, as_of))
     complete: QuerySet[Contact] = with_cte(scores, select=decided)
     return complete
 
 
 def _store(
-    rows: list[Scored], sheet: Sheet, as_of: date, now: datetime, cause: ScoreChange.Cause, leave_others: bool
+    rows: list[Scored],
+    moving: list[Scored],
+    sheet: Sheet,
+    as_of: date,
+    now: datetime,
+    cause: ScoreChange.Cause,
+    leave_others: bool,
 ) -> None:
-    """Scores, history and stages of contacts whose own row was written in this transaction.
+    """Scores and history of contacts whose own row was written in this transaction; `moving` of them go on.
 
     `leave_others`: they may have come from another sheet, whose score is to go.
     """
@@ -165,14 +180,14 @@ def _store(
     )
     if leave_others:
         Score.objects.filter(contact__any=[row.contact for row in rows]).exclude(sheet=sheet.row).delete()
+    told = moving if cause == ScoreChange.Cause.FADING else rows
     changes = [
         (row.contact, sheet.row.pk, row.before, row.value, cause.value, now)
-        for row in rows
-        if row.value != row.before and (cause != ScoreChange.Cause.FADING or row.stage != row.stage_after)
+        for row in told
+        if row.value != row.before
     ]
     sets.insert_rows(ScoreChange, ["contact", "sheet", "before", "after", "cause", "at"], changes)
-    moves = [Move(row.contact, Stage(row.stage_after)) for row in rows if row.stage != row.stage_after]
-    move_to_stage(moves, StageChange.Cause.SCORE, at=now)
+    move_to_stage([row.verdict.move(row.contact) for row in moving], StageChange.Cause.SCORE, at=now)
 
 
 def _without_sheet(definitions: Definitions, as_of: date, scope: Scope, now: datetime) -> None:
@@ -188,9 +203,9 @@ def _without_sheet(definitions: Definitions, as_of: date, scope: Scope, now: dat
     Score.objects.filter(contact__any=left).delete()
     without = Contact.objects.filter(pk__any=left)
     without.update(score=0, scored_at=now)
-    decided = without.annotate(value=Value(0)).annotate(stage_after=stage_by_score(definitions, scope, as_of))
-    moves = decided.exclude(stage=F("stage_after")).values_list("pk", "stage_after")
-    move_to_stage([Move(pk, Stage(after)) for pk, after in moves], StageChange.Cause.SCORE, at=now)
+    decided = without.annotate(value=Value(0)).annotate(verdict=verdict_by_score(definitions, scope, as_of))
+    verdicts = decided.exclude(settled()).values_list("pk", "verdict")
+    move_to_stage([read_verdict(after).move(pk) for pk, after in verdicts], StageChange.Cause.SCORE, at=now)
 
 
 def _move_rejected(definitions: Definitions, as_of: date, scope: Scope, now: datetime) -> None:
@@ -204,10 +219,8 @@ def _move_rejected(definitions: Definitions, as_of: date, scope: Scope, now: dat
         if found is None:
             continue
         sums, contacts = found
-        decided = contacts.annotate(stage_after=stage_by_points(definitions, scope, as_of))
-        moves = with_cte(sums, select=decided.exclude(stage=F("stage_after")))
+        decided = contacts.annotate(verdict=verdict_by_points(definitions, scope, as_of))
+        verdicts = with_cte(sums, select=decided.exclude(settled())).values_list("pk", "verdict")
         move_to_stage(
-            [Move(pk, Stage(after)) for pk, after in moves.values_list("pk", "stage_after")],
-            StageChange.Cause.SCORE,
-            at=now,
+            [read_verdict(after).move(pk) for pk, after in verdicts], StageChange.Cause.SCORE, at=now
         )

@@ -14,16 +14,19 @@ from rest_framework.authtoken.models import Token, TokenProxy
 
 from leads.admin.bases import CappedPaginator, HistoryAdmin, RecentChangeList
 from leads.models import (
+    Assignment,
     Attribute,
     Campaign,
     CaptureKey,
     Consent,
     Contact,
+    Handoff,
     Hold,
     Identity,
     Interaction,
     InteractionKind,
     MergeRecord,
+    RejectionReason,
     Segment,
     Source,
     Stage,
@@ -41,7 +44,8 @@ pytestmark = pytest.mark.django_db
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 HISTORIES = [model for model in MODELS if isinstance(admin.site._registry[model], HistoryAdmin)]
 OURS = {
-    "Attribute", "Campaign", "CaptureKey", "Company", "Consent", "Contact", "Enrolment", "Group", "Hold",
+    "Assignment", "Attribute", "Campaign", "CaptureKey", "Company", "Consent", "Contact", "Enrolment", "Group",
+    "Handoff", "Hold", "RejectionReason",
     "Identity", "Interaction", "InteractionKind", "MergeRecord", "Rule", "RuleGroup", "Score", "ScoreChange",
     "ScoreSheet", "Segment", "Source", "StageChange", "Team", "Threshold", "TokenProxy", "Track", "User",
     "Workflow",
@@ -90,6 +94,9 @@ def filled(sql_lead, cold_lead, mql_lead, rita, seoul) -> dict[type, object]:
         Threshold.objects.create(name="B2B"),
         Consent.objects.create(contact=sql_lead, channel="email", state="granted"),
         Hold.objects.create(contact=sql_lead, kind="accepted", by=rita),
+        RejectionReason.objects.get(name="No budget"),
+        Handoff.objects.create(contact=sql_lead, stage="sql", respond_by=timezone.now()),
+        Assignment.objects.create(contact=sql_lead, owner=rita, by=rita),
         StageChange.objects.create(contact=sql_lead, after="cold", cause="created"),
         MergeRecord.objects.create(survivor=sql_lead, absorbed=mql_lead, evidence="same phone"),
         Interaction.objects.create(
@@ -193,6 +200,8 @@ def test_a_staff_member_of_a_team_sees_its_contacts_only(client, rita, bruno, fi
             Enrolment,
             Identity,
             Hold,
+            Handoff,
+            Assignment,
             Consent,
             ScoreChange,
         ):

@@ -5,7 +5,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from leads.models import Consent, Hold, Identity, Interaction, MergeRecord, Source, StageChange
+from leads.models import (
+    Assignment,
+    Consent,
+    Handoff,
+    Hold,
+    Identity,
+    Interaction,
+    MergeRecord,
+    Source,
+    StageChange,
+)
 
 from .bases import HistoryAdmin, presence
 
@@ -55,9 +65,33 @@ class ConsentAdmin(HistoryAdmin):
 
 @admin.register(Hold)
 class HoldAdmin(HistoryAdmin):
-    list_display = ("contact", "kind", "reason", "by", "at", "released_at")
-    list_filter = ("kind", presence(_("state"), "released_at", blank=_("Holds"), present=_("Released")))
+    list_display = ("contact", "kind", "rejection", "reason", "recycle_on", "by", "at", "released_at")
+    list_filter = (
+        "kind",
+        presence(_("state"), "released_at", blank=_("Holds"), present=_("Released")),
+        "rejection",
+    )
+    list_select_related = ("contact", "rejection", "by")
+
+
+@admin.register(Handoff)
+class HandoffAdmin(HistoryAdmin):
+    list_display = (
+        "contact", "stage", "score", "at", "respond_by", "contacted_at", "decision", "by", "decided_at",
+    )  # fmt: skip
+    list_filter = (
+        presence(_("state"), "decided_at", blank=_("Waits for a decision"), present=_("Decided")),
+        presence(_("first contact"), "contacted_at", blank=_("Not contacted"), present=_("Contacted")),
+        "decision",
+        "stage",
+    )
     list_select_related = ("contact", "by")
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(HistoryAdmin):
+    list_display = ("contact", "owner", "reason", "by", "at")
+    list_select_related = ("contact", "owner", "by")
 
 
 @admin.register(MergeRecord)

@@ -13,11 +13,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from leads.assignment import claim, release
 from leads.compiled import CompiledRows, person
 from leads.editing import MergedAwayError, change_contact
-from leads.models import Attribute, Consent, Contact, Hold, Identity, User
+from leads.models import Attribute, Consent, Contact, Hold, Identity
 from leads.registry import registry
 from leads.sets import GIVEN_LATER, Prepared
+from leads.standing import DecisionError
 
 from .access import PageRequest, contact_page
 from .forms import ContactForm
@@ -68,15 +70,20 @@ def contact_edit(request: PageRequest, contact: Contact) -> HttpResponse:
 @contact_page("leads.change_contact")
 def contact_owner(request: PageRequest, contact: Contact) -> HttpResponse:
     """Take the contact, or give it back to the queue."""
-    owners: dict[str, User | None] = {"me": request.user, "nobody": None}
     owner = request.POST.get("owner", "")
-    if owner not in owners:
+    if owner not in ("me", "nobody"):
         return HttpResponseBadRequest(_("An owner is “me” or “nobody”."))
-    if owner == "me":
-        done = _("%(name)s is yours now.") % {"name": contact.name}
-    else:
-        done = _("%(name)s belongs to nobody now; your colleagues can take it.") % {"name": contact.name}
-    return _change(request, contact, {"owner": owners[owner]}, done)
+    try:
+        if owner == "me":
+            claim(contact.pk, request.user)
+            messages.success(request, _("%(name)s is yours now.") % {"name": contact.name})
+        else:
+            release(contact.pk, request.user)
+            done = _("%(name)s belongs to nobody now; your colleagues can take it.") % {"name": contact.name}
+            messages.success(request, done)
+    except DecisionError as error:
+        messages.error(request, str(error))
+    return redirect("contact-detail", contact.pk)
 
 
 _identities = CompiledRows(Identity.objects.order_by("kind", "-created_at"), limit=IDENTITIES_SHOWN + 1)
