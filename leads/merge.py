@@ -7,11 +7,11 @@ from django.utils import timezone
 
 from leads import sets
 from leads.bell import ring
+from leads.merged_decisions import merge_decisions
 from leads.models import (
     Consent,
     Contact,
     ContactSearch,
-    Hold,
     Identity,
     Interaction,
     MergeRecord,
@@ -63,12 +63,12 @@ def _merge(survivor_id: int, absorbed_id: int, evidence: str, by: User | None) -
             rows.update(contact=survivor)
         Identity.objects.filter(contact=survivor, sharer=absorbed.pk).update(sharer=survivor.pk)
         Contact.objects.filter(merged_into=absorbed).update(merged_into=survivor)
-        Hold.objects.filter(contact=absorbed, released_at__isnull=True).update(released_at=timezone.now())
+        moved |= merge_decisions(survivor, absorbed, timezone.now())
         for participant in registry.merge_participants:
             moved |= participant(survivor, absorbed)
         absorbed.merged_into = survivor
         absorbed.updated_at = survivor.updated_at = timezone.now()
-        absorbed.save(update_fields=["merged_into", "updated_at"])
+        absorbed.save(update_fields=["merged_into", "queued_at", "updated_at"])
         survivor.save()
         ContactSearch.objects.filter(contact=absorbed).delete()
         index_contacts([survivor.pk])
