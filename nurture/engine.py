@@ -12,9 +12,11 @@ from django.db.models import (
     BooleanField,
     CharField,
     DateTimeField,
+    Exists,
     ExpressionWrapper,
     F,
     IntegerField,
+    OuterRef,
     Q,
     QuerySet,
     Value,
@@ -23,6 +25,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from leads import sets
+from leads.models import Contact
 from nurture import lifecycle
 from nurture.flow import plan
 from nurture.lifecycle import Event
@@ -55,6 +58,28 @@ def run_due_steps(now: datetime | None = None) -> int:
     while claimed := sets.retry_deadlocks(lambda: _run_claim(now)):
         total += claimed
     return total
+
+
+def end_set_aside(now: datetime | None = None) -> int:
+    """End what is under way for people who were suppressed or archived, also where nothing is due for long; returns
+    the number of people.
+
+    `run_due_steps` does nothing for them in any case.
+    """
+    now = now or timezone.now()
+    total = 0
+    while ended := sets.retry_deadlocks(lambda: _end_set_aside(now)):
+        total += ended
+    return total
+
+
+def _end_set_aside(now: datetime) -> int:
+    under_way = Enrolment.objects.filter(contact=OuterRef("pk"), left_at__isnull=True)
+    aside = Contact.objects.filter(Q(archived_at__isnull=False) | Q(suppressed_at__isnull=False))
+    people = aside.filter(Exists(under_way)).order_by("pk")[:CLAIM].select_for_update(no_key=True)
+    ids = list(people.values_list("pk", flat=True))
+    live = Enrolment.objects.filter(contact__any=ids, left_at__isnull=True)
+    return lifecycle.end(Event.SET_ASIDE, live, now) and len(ids)
 
 
 @dataclass

@@ -13,3 +13,8 @@ def enrol_moved() -> None:
 @shared_task(name="nurture.run_due_steps")
 def run_due_steps() -> None:
     engine.run_due_steps()
+
+
+@shared_task(name="nurture.long_end_set_aside")
+def long_end_set_aside() -> None:
+    engine.end_set_aside()

@@ -1,5 +1,7 @@
 """Who is in which workflow: contacts enter and leave as their stage moves, one workflow on a track at a time."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -11,7 +13,8 @@ from leads.models import Contact, Stage, StageChange
 from leads.stages import Move, move_to_stage
 from nurture import lifecycle
 from nurture.enrolment import Entry, enrol, enrol_moved
-from nurture.models import Enrolment, Track, Workflow
+from nurture.interventions import NotPossibleError, put_back, take_out
+from nurture.models import Enrolment, Step, Track, Workflow
 from tests.conftest import make_contact
 
 pytestmark = pytest.mark.django_db
@@ -208,3 +211,117 @@ def test_enrolling_many_costs_the_same_number_of_queries_as_enrolling_one(emails
         with django_assert_num_queries(14):
             assert enrol_moved() == len(some)
     assert Enrolment.objects.count() == 20
+
+
+# --- re-entry, and what people do -------------------------------------------------------------------
+
+
+def ended(contact: Contact) -> None:
+    """The contact has gone through its workflow."""
+    now = timezone.now()
+    lifecycle.end(lifecycle.Event.REACHED_END, Enrolment.objects.filter(contact=contact, left_at=None), now)
+
+
+def test_a_workflow_gone_through_is_not_entered_again_within_its_stages(call, cold_lead):
+    move("mql", cold_lead)
+    enrol_moved()
+    ended(cold_lead)
+    move("sql", cold_lead)
+    enrol_moved()
+    assert live(cold_lead) == []
+
+
+def test_who_comes_back_from_another_stage_enters_anew(emails, call, cold_lead):
+    move("mql", cold_lead)
+    enrol_moved()
+    ended(cold_lead)
+    move("cold", cold_lead)
+    enrol_moved()
+    assert live(cold_lead) == ["E-mails about the car"]
+    move("mql", cold_lead)
+    enrol_moved()
+    assert live(cold_lead) == ["Call to arrange a test drive"]
+
+
+def test_who_was_elsewhere_only_between_two_sweeps_enters_anew(call, cold_lead):
+    move("mql", cold_lead)
+    enrol_moved()
+    ended(cold_lead)
+    move("cold", cold_lead)
+    move("mql", cold_lead)
+    enrol_moved()
+    assert live(cold_lead) == ["Call to arrange a test drive"]
+
+
+def test_a_workflow_gone_through_does_not_keep_its_place_from_a_better_one(car, call, cold_lead):
+    move("mql", cold_lead)
+    enrol_moved()
+    ended(cold_lead)
+    Workflow.objects.create(name="For SQL", track=car, stages=["sql"], order=1)
+    move("sql", cold_lead)
+    enrol_moved()
+    assert live(cold_lead) == ["For SQL"]
+
+
+def test_who_was_taken_out_stays_out_within_the_stages_and_can_be_put_back_where_they_were(
+    emails, call, cold_lead, mina
+):
+    _first, second = (
+        Step.objects.create(workflow=call, position=place, kind="wait", wait_minutes=60) for place in (1, 2)
+    )
+    move("mql", cold_lead)
+    enrol_moved()
+    tomorrow = timezone.now() + timedelta(days=1)
+    Enrolment.objects.update(step=second, due_at=tomorrow)
+    taken = take_out(Enrolment.objects.get().pk, mina)
+    taken.refresh_from_db()
+    assert (taken.status, taken.left_by, taken.decided_by) == ("left", "person", mina)
+    move("sql", cold_lead)
+    enrol_moved()
+    assert live(cold_lead) == []
+    put_back(taken.pk, mina)
+    back = Enrolment.objects.get(left_at=None)
+    assert (back.workflow, back.step, back.due_at) == (call, second, tomorrow)
+    assert (back.entered_by, back.decided_by) == ("person", mina)
+    move("mql", cold_lead)
+    enrol_moved()
+    assert Enrolment.objects.get(left_at=None) == back  # what was decided before does not end it
+    with pytest.raises(NotPossibleError, match="another workflow of this track"):
+        put_back(taken.pk, mina)
+
+
+def test_a_wait_that_is_over_meanwhile_is_not_kept_when_put_back(call, cold_lead, mina):
+    Step.objects.create(workflow=call, position=1, kind="wait", wait_minutes=60)
+    move("mql", cold_lead)
+    enrol_moved()
+    taken = take_out(Enrolment.objects.get().pk, mina)
+    put_back(taken.pk, mina)
+    back = Enrolment.objects.get(left_at=None)
+    assert back.due_at == back.entered_at
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"suppressed_at": timezone.now()}, "suppressed or archived"),
+        ({"stage": "customer"}, "not for the stage"),
+    ],
+)
+def test_who_could_not_be_in_the_workflow_now_is_not_put_back(call, cold_lead, mina, change, message):
+    move("mql", cold_lead)
+    enrol_moved()
+    taken = take_out(Enrolment.objects.get().pk, mina)
+    Contact.objects.filter(pk=cold_lead.pk).update(**change)
+    with pytest.raises(NotPossibleError, match=message):
+        put_back(taken.pk, mina)
+    assert live(cold_lead) == []
+
+
+def test_only_who_was_taken_out_is_put_back(emails, call, cold_lead, mina):
+    move("mql", cold_lead)
+    enrol_moved()
+    move("cold", cold_lead)
+    enrol_moved()
+    left_by_stage = Enrolment.objects.get(workflow=call)
+    with pytest.raises(NotPossibleError, match="Nobody took the contact out"):
+        put_back(left_by_stage.pk, mina)
