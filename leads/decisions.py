@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from leads import sets
 from leads.assignment import AlreadyClaimedError, assign
 from leads.bell import ring
+from leads.funnel import mark_for_counting
 from leads.live import announce
 from leads.models import Assignment, Contact, Handoff, Hold, RejectionReason, Stage, StageChange, Touch, User
 from leads.stages import Move, move_to_stage
@@ -145,6 +146,7 @@ def _decide(contact: Contact, hold: Hold, before: Hold | None) -> Hold:
         decided_at=hold.at, decision=hold.kind, by=hold.by
     )
     Contact.objects.filter(pk=contact.pk).update(queued_at=None, updated_at=hold.at)
+    mark_for_counting([contact.pk])
     announce([contact.pk])
     return hold
 

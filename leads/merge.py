@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from leads import sets
 from leads.bell import ring
+from leads.funnel import mark_for_counting
 from leads.merged_decisions import merge_decisions
 from leads.models import (
     Consent,
@@ -76,6 +77,7 @@ def _merge(survivor_id: int, absorbed_id: int, evidence: str, by: User | None) -
             survivor=survivor, absorbed=absorbed, evidence=evidence, moved=moved, by=by
         )
         sets.insert_rows(Touch, ["contact"], [(survivor.pk,)])
+        mark_for_counting([survivor.pk, absorbed.pk])  # now one person of the funnel
         ring("touched")
     return record
 

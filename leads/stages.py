@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from leads import sets
 from leads.bell import ring
+from leads.funnel import mark_for_counting
 from leads.models import Contact, Handoff, Hold, Stage, StageChange, User
 from leads.models.people import TEMPERATURES
 
@@ -86,6 +87,7 @@ def move_to_stage(
         sets.insert_rows(
             StageChange, ["contact", "before", "after", "cause", "reason", "score", "by", "at"], steps
         )
+        mark_for_counting(row[0] for row in changed)
         _hand_over(opened, at)
         _withdraw(withdrawn, at)
         if moved:

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from leads import sets
 from leads.conditions import today
+from leads.funnel import mark_for_counting
 from leads.models import Contact, Touch
 from scoring.sheets import load_definitions
 from scoring.writing import score_touched_contacts
@@ -34,4 +35,5 @@ def _score_claim() -> int:
     )
     if contacts:
         score_touched_contacts(contacts, load_definitions(), today(), timezone.now())
+        mark_for_counting(contacts)  # whatever touches a contact may also bring it on in the funnel
     return len(touched)

@@ -1,6 +1,16 @@
 """What `leads` keeps, by subject: users, people, what they do, where they came from, where they stand."""
 
 from .capture import Campaign, CampaignCost, CaptureKey, SeenMessage, Source
+from .funnel import (
+    FunnelCell,
+    FunnelStale,
+    FunnelState,
+    FunnelStep,
+    FunnelTime,
+    FunnelTouch,
+    KpiExport,
+    Milestones,
+)
 from .identities import Consent, Identity
 from .interactions import Direction, Interaction, InteractionKind, Touch
 from .people import Attribute, Company, Contact, ContactSearch, Outcome, Stage
@@ -19,12 +29,20 @@ __all__ = [
     "Contact",
     "ContactSearch",
     "Direction",
+    "FunnelCell",
+    "FunnelStale",
+    "FunnelState",
+    "FunnelStep",
+    "FunnelTime",
+    "FunnelTouch",
     "Handoff",
     "Hold",
     "Identity",
     "Interaction",
     "InteractionKind",
+    "KpiExport",
     "MergeRecord",
+    "Milestones",
     "Outcome",
     "RejectionReason",
     "SeenMessage",
