@@ -167,7 +167,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = reverse_lazy("login")
-LOGIN_REDIRECT_URL = reverse_lazy("contact-list")
+LOGIN_REDIRECT_URL = reverse_lazy("home")
 LOGOUT_REDIRECT_URL = reverse_lazy("login")
 
 LANGUAGE_CODE = os.environ.get("LEADMGR_LANGUAGE", "en")
@@ -302,6 +302,7 @@ UNFOLD = {
                 (_("Interaction kinds"), "category", "leads.interactionkind"),
                 (_("Attributes"), "data_object", "leads.attribute"),
             ),
+            _menu(_("Sales"), (_("Rejection reasons"), "thumb_down", "leads.rejectionreason")),
             _menu(
                 _("People"),
                 (_("Contacts"), "person", "leads.contact"),
@@ -329,6 +330,8 @@ UNFOLD = {
                 (_("Scores"), "scoreboard", "scoring.score"),
                 (_("Identities"), "fingerprint", "leads.identity"),
                 (_("Consents"), "verified_user", "leads.consent"),
+                (_("Hand-offs"), "handshake", "leads.handoff"),
+                (_("Assignments"), "assignment_ind", "leads.assignment"),
                 (_("Holds"), "front_hand", "leads.hold"),
                 (_("Merges"), "merge", "leads.mergerecord"),
             ),

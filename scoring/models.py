@@ -283,6 +283,15 @@ class ScoreChange(models.Model):
         return f"{self.before} → {self.after}"
 
 
+class RiseSweep(models.Model):
+    """Until when `Contact.rise` was kept: the one row goes on from there, however long nobody swept."""
+
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.until)
+
+
 class Rescore(models.Model):
     """One pass over the whole base: what it was for and how far it came, so that a killed one goes on."""
 

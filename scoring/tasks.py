@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from scoring import rescore, touches
+from scoring import rescore, rises, touches
 
 
 @shared_task(name="scoring.score_touched")
@@ -13,3 +13,8 @@ def score_touched() -> None:
 @shared_task(name="scoring.long_rescore")
 def long_rescore() -> None:
     rescore.rescore_if_due()
+
+
+@shared_task(name="scoring.refresh_rises")
+def refresh_rises() -> None:
+    rises.refresh_rises()
