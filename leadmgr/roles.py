@@ -12,12 +12,13 @@ REP, MARKETER, MANAGER, ADMINISTRATOR = "rep", "marketer", "manager", "administr
 READ_ALL = ("leads.view_all_contacts",)
 CONFIGURATION = (
     "leads.attribute", "leads.campaign", "leads.campaigncost", "leads.interactionkind", "leads.segment",
-    "leads.rejectionreason", "leads.source", "nurture.track", "nurture.workflow", "scoring.rule", "scoring.rulegroup",
-    "scoring.scoresheet", "scoring.threshold",
+    "leads.rejectionreason", "leads.source", "nurture.step", "nurture.track", "nurture.workflow",
+    "scoring.rule", "scoring.rulegroup", "scoring.scoresheet", "scoring.threshold",
 )  # fmt: skip
 RECORDS = (
     "leads.assignment", "leads.company", "leads.consent", "leads.contact", "leads.handoff", "leads.hold",
-    "leads.identity", "leads.interaction", "leads.stagechange", "nurture.enrolment", "scoring.rescore", "scoring.score", "scoring.scorechange",
+    "leads.identity", "leads.interaction", "leads.stagechange", "nurture.enrolment", "nurture.steprun",
+    "scoring.rescore", "scoring.score", "scoring.scorechange",
 )  # fmt: skip
 
 
@@ -27,10 +28,12 @@ def _each(verbs: str, models: tuple[str, ...]) -> set[str]:
 
 PERMISSIONS: dict[str, set[str]] = {
     REP: _each("view", RECORDS)
-    | {"leads.change_contact", "leads.add_contact", "leads.view_interactionkind", "leads.work_inbox"},
+    | {"leads.change_contact", "leads.add_contact", "leads.view_interactionkind", "leads.work_inbox"}
+    | {"nurture.change_enrolment"},
     MARKETER: _each("view add change delete", CONFIGURATION)
     | _each("view", RECORDS)
-    | {"leads.add_contact", "leads.change_contact", "leads.add_company", "leads.change_company", *READ_ALL},
+    | {"leads.add_contact", "leads.change_contact", "leads.add_company", "leads.change_company", *READ_ALL}
+    | {"nurture.change_enrolment"},
     MANAGER: _each("view", CONFIGURATION + RECORDS)
     | {"leads.export_contact", "leads.assign_contact", *READ_ALL},
 }

@@ -56,6 +56,9 @@ TABLE: dict[str, Address] = {
     ),
     "contact-score": Address(get=EVERY_ROLE, of_contact=True),
     "contact-workflows": Address(get=EVERY_ROLE, of_contact=True),
+    "contact-enrolment": Address(
+        post=to("rep", "marketer", "administrator", status=302), data={"retry": "0"}, of_contact=True
+    ),
 }  # fmt: skip
 
 
