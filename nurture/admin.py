@@ -1,19 +1,33 @@
-"""Tracks and workflows; who is in them, read-only."""
+"""Tracks, workflows and their steps; who is in them, read-only, with what an error stopped."""
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from leads.admin.bases import AudienceAdmin, HistoryAdmin, RefusesWhileUsed, presence
+from leads.admin.bases import (
+    MOST_COUNTED,
+    AtLeast,
+    AudienceAdmin,
+    HistoryAdmin,
+    RecentChangeList,
+    RefusesWhileUsed,
+    StackedInline,
+    TabularInline,
+    presence,
+)
 from leads.models import Stage
-from nurture.models import Enrolment, Track, Workflow
+from nurture.flow import problems
+from nurture.interventions import retry
+from nurture.models import Enrolment, Step, StepRun, Track, Workflow
+from nurture.removal import remove_steps
 
 
 @admin.register(Track)
@@ -42,10 +56,88 @@ class WorkflowForm(forms.ModelForm):  # type: ignore[type-arg]
     )
 
 
+class StepForm(forms.ModelForm):  # type: ignore[type-arg]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.instance.checked_with_siblings = False
+
+
+class StepFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """The steps of a workflow, which are checked as one: that jumps lead to steps of it, and no circle is endless."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for name in ("next", "otherwise"):
+            form.fields[name].queryset = Step.objects.filter(workflow=self.instance.pk)
+            form.fields[name].choices = [
+                ("", _("the step below") if name == "next" else _("the end")),
+                *self.targets,
+            ]
+
+    @cached_property
+    def targets(self) -> list[tuple[int, str]]:
+        steps = Step.objects.filter(workflow=self.instance.pk).select_related("template", "otherwise")
+        return [(step.pk, str(step)) for step in steps]
+
+    def clean(self) -> None:
+        super().clean()
+        if any(self.errors):
+            return
+        forms_of = {
+            id(form.instance): form
+            for form in self.forms
+            if form not in self.deleted_forms and (form.instance.pk or form.has_changed())
+        }
+        steps = [form.instance for form in forms_of.values()]
+        for problem in problems(steps):
+            if problem.field:
+                forms_of[id(problem.step)].add_error(problem.field, problem.message)
+            else:
+                raise forms.ValidationError(problem.message)
+
+
+class Steps(StackedInline):
+    model = Step
+    form = StepForm
+    formset = StepFormSet
+    fk_name = "workflow"
+    fields = (
+        "here_now", ("position", "kind"), ("template", "wait_minutes"), "condition", ("next", "otherwise"),
+    )  # fmt: skip
+    readonly_fields = ("here_now",)
+    autocomplete_fields = ()
+    collapsible = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request).select_related("template", "otherwise")
+        return rows
+
+    @admin.display(description=_("contacts here now"))
+    def here_now(self, step: Step) -> str:
+        """Those who come to it next, whether they still wait or an error stopped them there."""
+        if not step.pk:
+            return "–"
+        live = Enrolment.objects.filter(step=step, left_at__isnull=True)
+        found = live.filter(due_at__isnull=False).order_by()[:MOST_COUNTED].count()
+        failed = Enrolment.objects.filter(
+            workflow=step.workflow_id, step=step, status=Enrolment.Status.FAILED
+        )
+        stopped = failed.order_by()[:MOST_COUNTED].count()
+        words = str(AtLeast(found)) if found == MOST_COUNTED else f"{found:,}"
+        if not stopped:
+            return words
+        message = ngettext(
+            "%(here)s, and %(stopped)d stopped by an error",
+            "%(here)s, and %(stopped)d stopped by an error",
+            stopped,
+        )
+        return message % {"here": words, "stopped": stopped}
+
+
 @admin.register(Workflow)
 class WorkflowAdmin(AudienceAdmin, RefusesWhileUsed):
     form = WorkflowForm
-    list_display = ("name", "track", "stages_in_words", "order", "active")
+    list_display = ("name", "track", "stages_in_words", "number_of_steps", "stopped", "order", "active")
     list_filter = ("active", "track")
     list_select_related = ("track",)
     search_fields = ("name",)
@@ -53,10 +145,31 @@ class WorkflowAdmin(AudienceAdmin, RefusesWhileUsed):
     fields = (
         ("name", "track"), "stages", ("order", "active"), "audience", "audience_in_words", "audience_size",
     )  # fmt: skip
+    inlines = (Steps,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(step_count=Count("steps"))
+        return rows
 
     @admin.display(description=_("stages"))
     def stages_in_words(self, workflow: Workflow) -> str:
         return ", ".join(str(Stage(stage).label) for stage in workflow.stages)
+
+    @admin.display(description=_("steps"), ordering="step_count")
+    def number_of_steps(self, workflow: Any) -> int:
+        return int(workflow.step_count)
+
+    @admin.display(description=_("stopped by an error"))
+    def stopped(self, workflow: Workflow) -> str:
+        failed = Enrolment.objects.filter(workflow=workflow, status=Enrolment.Status.FAILED)
+        found = failed.order_by()[:MOST_COUNTED].count()
+        return str(AtLeast(found)) if found == MOST_COUNTED else f"{found:,}" if found else "–"
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """The steps that are taken out go last, when it is known what comes after them."""
+        for step in formset.save(commit=False):
+            step.save()
+        remove_steps(form.instance, formset.deleted_objects)
 
     def uses(self, row: Workflow) -> Iterable[tuple[QuerySet[Any], str]]:
         yield (
@@ -65,12 +178,94 @@ class WorkflowAdmin(AudienceAdmin, RefusesWhileUsed):
         )
 
 
+class StoppedFilter(admin.SimpleListFilter):
+    """“Has an error”: those that somebody must look at."""
+
+    title = _("errors")
+    parameter_name = "stopped"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [("yes", _("Stopped by an error"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(status=Enrolment.Status.FAILED) if self.value() == "yes" else queryset
+
+
+class EnrolmentChangeList(RecentChangeList):
+    """Those that an error stopped have an index of their own, so that all are found, however old."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        if request.GET.get(StoppedFilter.parameter_name) == "yes":
+            rows: QuerySet[Any] = super(RecentChangeList, self).get_queryset(request, exclude_parameters)
+            return rows
+        return super().get_queryset(request, exclude_parameters)
+
+
+class StepRuns(TabularInline):
+    model = StepRun
+    fields = ("visit", "step_in_words", "result", "at")
+    readonly_fields = fields
+    ordering = ("visit",)
+    verbose_name_plural = _("steps done")
+    can_delete = False
+
+    @admin.display(description=_("step"))
+    def step_in_words(self, run: StepRun) -> str:
+        return _step_in_words(self.steps.get(run.step_id))
+
+    @cached_property
+    def steps(self) -> dict[int, Step]:
+        """The steps there are; a run outlives a step that was taken out."""
+        return {step.pk: step for step in Step.objects.all()}
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 @admin.register(Enrolment)
 class EnrolmentAdmin(HistoryAdmin):
-    list_display = ("contact", "workflow", "entered_at", "entered_by", "left_at", "left_by", "due_at")
+    list_display = (
+        "contact",
+        "workflow",
+        "status",
+        "next_step",
+        "due_at",
+        "error",
+        "entered_at",
+        "left_at",
+        "left_by",
+    )
     list_filter = (
+        StoppedFilter,
         presence(_("state"), "left_at", blank=_("In the workflow"), present=_("Left")),
         "workflow",
         "left_by",
     )
-    list_select_related = ("contact", "workflow")
+    list_select_related = ("contact", "workflow", "step")
+    inlines = (StepRuns,)
+    actions = ("retry_stopped",)  # type: ignore[assignment]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return EnrolmentChangeList
+
+    @admin.display(description=_("next step"))
+    def next_step(self, enrolment: Enrolment) -> str:
+        return _step_in_words(enrolment.step)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("nurture.change_enrolment")
+
+    @admin.action(description=_("Retry the step that failed"), permissions=["retry"])
+    def retry_stopped(self, request: HttpRequest, queryset: QuerySet[Enrolment]) -> None:
+        retried = retry(list(queryset.values_list("pk", flat=True)))
+        message = ngettext(
+            "%(n)d enrolment tries its step again.", "%(n)d enrolments try their steps again.", retried
+        )
+        self.message_user(request, message % {"n": retried}, messages.SUCCESS)
+
+
+def _step_in_words(step: Step | None) -> str:
+    return f"{step.position}. {step.get_kind_display()}" if step else "–"

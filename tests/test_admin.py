@@ -605,6 +605,7 @@ def test_a_campaigns_costs_are_entered_on_its_page(client, mina, filled):
 def test_a_workflow_is_made_of_known_stages(client, mina, filled):
     client.force_login(mina)
     form = {"name": "Cold", "track": filled[Track].pk, "stages": ["cold", "hot"], "order": 1, "audience": ""}
+    form |= {"steps-TOTAL_FORMS": 0, "steps-INITIAL_FORMS": 0}
     assert "hot" in errors_on(client.post(page(Workflow, "add"), form))
     answer = client.post(page(Workflow, "add"), {**form, "stages": ["cold", "mql"]})
     assert answer.status_code == 302, errors_on(answer)

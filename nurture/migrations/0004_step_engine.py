@@ -48,7 +48,17 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='enrolment',
             name='step',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='nurture.step', verbose_name='next step'),
+            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='nurture.step', verbose_name='next step'),
+        ),
+        migrations.AlterField(
+            model_name='step',
+            name='next',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='nurture.step', verbose_name='goes on with'),
+        ),
+        migrations.AlterField(
+            model_name='step',
+            name='otherwise',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='nurture.step', verbose_name='otherwise'),
         ),
         migrations.AlterField(
             model_name='step',

@@ -105,11 +105,16 @@ class Step(models.Model):
         verbose_name=_("goes on with"),
         null=True,
         blank=True,
-        on_delete=models.PROTECT,
+        on_delete=models.DO_NOTHING,  # `flow.problems` refuses it in words, and the database at last
         related_name="+",
     )
     otherwise = models.ForeignKey(
-        "self", verbose_name=_("otherwise"), null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        "self",
+        verbose_name=_("otherwise"),
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
     )
 
     class Meta:
@@ -188,7 +193,7 @@ class Enrolment(models.Model):
         verbose_name=_("next step"),
         null=True,
         blank=True,
-        on_delete=models.PROTECT,
+        on_delete=models.DO_NOTHING,  # `removal.remove_steps` moves them on first; they may be a million
         related_name="+",
         db_index=False,  # the index below begins with it
     )
