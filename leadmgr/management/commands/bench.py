@@ -8,10 +8,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from leadmgr.bench import Result, Size, place
 
-NAMES = ("ingest", "latency", "rescore", "import", "pages", "plans")
-SIZES = {"ingest": Size(10_000, 100_000), "latency": Size(10_000, 100_000), "import": Size(10_000, 0)}
+NAMES = ("ingest", "latency", "rescore", "import", "pages", "plans", "workflow")
+SIZES = {
+    "ingest": Size(10_000, 100_000),
+    "latency": Size(10_000, 100_000),
+    "import": Size(10_000, 0),
+    "workflow": Size(1_000_000, 0),
+}
 LARGE = Size(1_000_000, 10_000_000)
-COPIES = ("plans",)
+COPIES = ("plans", "workflow")
 """benchmarks that furnish the base further, so that they have a copy of their own"""
 
 
