@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db.models import Count
+from django.db.models import Count, F
 from django.utils import timezone
 
 from leadmgr import demo
@@ -15,6 +15,7 @@ from leads.models import (
     Company,
     Consent,
     Contact,
+    Handoff,
     Hold,
     Interaction,
     Stage,
@@ -66,7 +67,13 @@ def test_the_demo_is_a_company_that_one_can_believe():
     assert 0.02 <= share["customer"] <= 0.08, share
     assert people.filter(outcome="won").count() == people.filter(stage=Stage.CUSTOMER).count()
     assert people.filter(outcome="lost").count() > 40
-    assert not people.filter(stage=Stage.SQL, owner__isnull=True).exists()
+    waiting = people.filter(queued_at__isnull=False)
+    assert 8 <= waiting.count() <= 25  # an inbox worth opening, and the clocks of some still run
+    assert waiting.filter(handoffs__decided_at=None, handoffs__respond_by__gt=now).count() >= 4
+    assert 0 < waiting.filter(owner__isnull=False).count() < waiting.count()
+    assert Hold.objects.filter(released_at=None, recycle_on__gt=now).exists()
+    within_the_hour = Handoff.objects.filter(contacted_at__lt=F("respond_by")).count()
+    assert 0.2 < within_the_hour / Handoff.objects.exclude(contacted_at=None).count() < 0.6
     assert set(Hold.objects.values_list("kind", flat=True)) == {"accepted", "rejected"}
 
     newest = Interaction.objects.latest("occurred_at").occurred_at

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from leadmgr.demo.cast import DemoLogin, add_cast, cast_logins, demo_logins
-from leadmgr.demo.history import replay
+from leadmgr.demo.history import live_last_hour, replay
 from leadmgr.demo.journeys import live_through
 from leadmgr.demo.marketing import add_marketing
 from leadmgr.demo.people import Person, invent_people
@@ -70,7 +70,8 @@ def create_demo(progress: Callable[[str], None]) -> list[DemoLogin]:
         _("%(people)d people and %(events)d interactions are replayed")
         % {"people": len(people), "events": len(events)}
     )
-    replay(events, Sales(random), now, lambda day: None)
+    replay(events, Sales(random, now), now, lambda day: None)
+    live_last_hour(random, now)
     _add_consents(people, events)
     score_touched()
     rescore_now()

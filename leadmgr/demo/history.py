@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from random import Random
 
 from django.db import transaction
 from django.utils import timezone
@@ -10,8 +11,9 @@ from leadmgr.demo.people import HISTORY_DAYS
 from leadmgr.demo.sales import Sales
 from leads import sets
 from leads.conditions import EVERYBODY
+from leads.identity import Claim
 from leads.ingest import Event, record_interactions
-from leads.models import Contact, Identity, Interaction, Source, StageChange, Touch
+from leads.models import Contact, Identity, Interaction, Source, Stage, StageChange, Touch
 from nurture.enrolment import enrol_moved
 from nurture.models import Enrolment
 from scoring.models import Score, ScoreChange
@@ -48,6 +50,29 @@ def replay(events: Sequence[Event], sales: Sales, now: datetime, progress: Calla
         sales.work(end)
         enrol_moved(end)
         progress(f"{end:%Y-%m-%d}")
+
+
+def live_last_hour(random: Random, now: datetime) -> None:
+    """Some warm leads come back minutes before the demo is opened, so that the clocks of the inbox run."""
+    definitions = load_definitions()
+    warm = Contact.objects.known().filter(stage=Stage.MQL).order_by("-score", "pk")
+    minutes = (52, 47, 38, 21, 12, 4)
+    for contact, ago in zip(warm.values_list("pk", flat=True)[: len(minutes)], minutes, strict=False):
+        at = now - timedelta(minutes=ago)
+        acts = [
+            Event(
+                "directions_viewed",
+                Claim(),
+                at - timedelta(minutes=1),
+                contact,
+                channel="web",
+                target="/directions",
+            ),
+            Event("form_submitted", Claim(), at, contact, channel="web", target="Book a test drive"),
+        ]
+        record_interactions(acts[random.randint(0, 1) :], now=at)
+        _score([contact], definitions, at)
+    enrol_moved(now)
 
 
 def _slices(now: datetime) -> Iterator[datetime]:

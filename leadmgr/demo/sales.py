@@ -1,26 +1,32 @@
 """What the invented reps do with the leads that are handed to them: take or return them, win or lose them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import cycle
 from random import Random
 
+from django.db.models import QuerySet
+
 from leads import sets
+from leads.assignment import claim
+from leads.contacting import CallOutcome, log_call
+from leads.decisions import accept, reject
 from leads.identity import Claim, email_key
 from leads.ingest import Event
-from leads.models import Contact, Hold, Outcome, Stage, StageChange, User
+from leads.models import Contact, Hold, Outcome, RejectionReason, Stage, StageChange, User
 from leads.stages import Move, move_to_stage
 
-ANSWER_DAYS = 2
-"""how long a lead waits for its rep before the rep decides; a few wait longer"""
-RETURN_REASONS = (
-    "Only gathers information",
-    "No budget this year",
-    "Wrong phone number",
-    "Works for a competitor",
-)
+SLIPS_THROUGH = 0.08
+"""share of the leads that nobody gets round to for days"""
+BUSY_DAYS = 10
+"""lately the reps have more leads than time, so that the inbox has some who wait"""
+SLIPS_THROUGH_LATELY = 0.5
+SLIPS_DAYS = (1, 9)
+CALLED_AFTER_HOURS = (0.15, 30.0)
+"""between the hand-off and the first call; the logarithm is even, so that most are called within hours"""
+RECYCLED_AFTER_DAYS = (20, 120)
 LOST_REASONS = (
     "Bought another make",
     "Too expensive",
@@ -33,7 +39,7 @@ PRICES = {"narae-3": 29_900, "narae-5": 42_500, "narae-van": 47_800}
 
 @dataclass(frozen=True)
 class Lead:
-    """An SQL as the reps see it."""
+    """Somebody handed to sales, as the reps see them."""
 
     pk: int
     email: str
@@ -43,13 +49,17 @@ class Lead:
 
 
 class Sales:
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, now: datetime) -> None:
         self.random = random
+        self.now = now
         self.reps = {user.pk: user for user in User.objects.filter(team__isnull=False)}
         self.turns = {
             team: cycle(sorted(pk for pk, user in self.reps.items() if user.team and user.team.name == team))
             for team in ("Seoul", "Berlin")
         }
+        self.rejections = list(RejectionReason.objects.filter(active=True))
+        self.called_at: dict[tuple[int, datetime], datetime] = {}
+        """hand-off → when its rep gets round to it"""
         self.decides_at: dict[int, datetime] = {}
         """contact → when their deal ends, one way or the other; for accepted leads"""
         self.events: list[Event] = []
@@ -60,57 +70,62 @@ class Sales:
         return events
 
     def work(self, now: datetime) -> None:
-        """A round of work: each SQL gets an owner, the owner decides, and deals end."""
-        rows = Contact.objects.known().filter(stage=Stage.SQL).order_by("pk")
-        leads = [Lead(*row) for row in rows.values_list("pk", "email", "country", "owner_id", "stage_at")]
-        owned = [self._assigned(lead) for lead in leads]
-        sets.update_rows(
-            Contact,
-            ["owner", "updated_at"],
-            [
-                (lead.pk, lead.owner, now)
-                for lead, before in zip(owned, leads, strict=True)
-                if before.owner is None
-            ],
-        )
-        fresh = [lead for lead in owned if lead.pk not in self.decides_at]
-        ripe = [
-            lead
-            for lead in fresh
-            if now - lead.since >= timedelta(days=ANSWER_DAYS) and self.random.random() < 0.7
-        ]
-        self._answer(ripe, now)
-        ending = [lead for lead in owned if lead.pk in self.decides_at and self.decides_at[lead.pk] <= now]
-        self._close(ending, now)
+        """A round of work: the reps claim and call who waits, and decide; deals end."""
+        waiting = Contact.objects.known().filter(queued_at__isnull=False).order_by("pk")
+        for lead in self._leads(waiting, "queued_at"):
+            called = self.called_at.setdefault((lead.pk, lead.since), lead.since + self._patience(lead.since))
+            if called < now:
+                self._work_on(lead, called, now)
+        ending = [pk for pk, at in self.decides_at.items() if at <= now]
+        self._close(self._leads(Contact.objects.filter(pk__any=ending).order_by("pk"), "stage_at"), now)
 
-    def _assigned(self, lead: Lead) -> Lead:
-        if lead.owner is not None:
-            return lead
-        owner = next(self.turns["Seoul" if lead.country == "KR" else "Berlin"])
-        return Lead(lead.pk, lead.email, lead.country, owner, lead.since)
+    def _leads(self, contacts: QuerySet[Contact], since: str) -> list[Lead]:
+        return [Lead(*row) for row in contacts.values_list("pk", "email", "country", "owner_id", since)]
 
-    def _answer(self, leads: Sequence[Lead], now: datetime) -> None:
-        accepted = [lead for lead in leads if self.random.random() < 0.8]
-        returned = [lead for lead in leads if lead not in accepted]
-        self._hold(accepted, Hold.Kind.ACCEPTED, now, lambda: "")
-        for lead in accepted:
-            self.decides_at[lead.pk] = now + timedelta(days=self.random.uniform(12, 75))
+    def _patience(self, since: datetime) -> timedelta:
+        lately = self.now - since < timedelta(days=BUSY_DAYS)
+        if self.random.random() < (SLIPS_THROUGH_LATELY if lately else SLIPS_THROUGH):
+            return timedelta(days=self.random.uniform(*SLIPS_DAYS))
+        least, most = CALLED_AFTER_HOURS
+        return timedelta(hours=least * (most / least) ** self.random.random())
+
+    def _work_on(self, lead: Lead, called: datetime, now: datetime) -> None:
+        rep = self.reps[lead.owner or next(self.turns["Seoul" if lead.country == "KR" else "Berlin"])]
+        if lead.owner is None:
+            claim(lead.pk, rep, at=called - timedelta(minutes=2))
+        reached = self.random.random() < 0.75
+        log_call(lead.pk, rep, CallOutcome.REACHED if reached else CallOutcome.NO_ANSWER, at=called)
+        decided = called + timedelta(minutes=self.random.randint(3, 40))
+        if not reached or decided > now:
+            return
+        if self.random.random() < 0.8:
+            accept(lead.pk, rep, at=decided)
+            self.decides_at[lead.pk] = decided + timedelta(days=self.random.uniform(12, 75))
+            self._invite(lead, decided)
+        else:
+            self._send_back(lead, rep, decided)
+
+    def _invite(self, lead: Lead, accepted: datetime) -> None:
+        if self.random.random() < 0.7:
+            drive = accepted + timedelta(days=self.random.uniform(2, 9))
+            model = self.random.choice(list(PRICES))
             who = Claim((email_key(lead.email),))
-            called = now + timedelta(hours=self.random.uniform(1, 20))
             self.events.append(
-                Event("call_made", who, called, channel="phone", duration_s=self.random.randint(40, 900))
+                Event("meeting_held", who, drive, channel="meeting", target=f"Test drive {model}")
             )
-            if self.random.random() < 0.7:
-                drive = called + timedelta(days=self.random.uniform(2, 9))
-                model = self.random.choice(list(PRICES))
-                self.events.append(
-                    Event("meeting_held", who, drive, channel="meeting", target=f"Test drive {model}")
-                )
-        self._return(returned, StageChange.Cause.REP, RETURN_REASONS, now)
+
+    def _send_back(self, lead: Lead, rep: User, at: datetime) -> None:
+        rejection = self.random.choice(self.rejections)
+        comes_back = not rejection.disqualifies and self.random.random() < 0.5
+        recycle_on = (
+            (at + timedelta(days=self.random.randint(*RECYCLED_AFTER_DAYS))).date() if comes_back else None
+        )
+        reject(lead.pk, rep, rejection, recycle_on=recycle_on, at=at)
 
     def _close(self, leads: Sequence[Lead], now: datetime) -> None:
         won, lost = [], []
         for lead in leads:
+            del self.decides_at[lead.pk]
             chance = self.random.random()
             if chance < 0.25:
                 won.append(lead)
@@ -120,7 +135,7 @@ class Sales:
                 self.decides_at[lead.pk] = now + timedelta(days=30)
         self._end(won, Outcome.WON, now)
         self._end(lost, Outcome.LOST, now)
-        self._return(lost, StageChange.Cause.OUTCOME, LOST_REASONS, now)
+        self._lose(lost, now)
         for rep, leads_of_rep in self._by_owner(won):
             moves = [Move(lead.pk, Stage.CUSTOMER) for lead in leads_of_rep]
             move_to_stage(moves, StageChange.Cause.OUTCOME, by=rep, at=now)
@@ -145,24 +160,13 @@ class Sales:
         )
         Hold.objects.filter(contact__any=pks, released_at__isnull=True).update(released_at=now)
 
-    def _return(
-        self, leads: Sequence[Lead], cause: StageChange.Cause, reasons: Sequence[str], now: datetime
-    ) -> None:
+    def _lose(self, leads: Sequence[Lead], now: datetime) -> None:
         """Back to nurture, with the reason; new interest brings them back."""
-        why = {lead.pk: self.random.choice(reasons) for lead in leads}
+        why = {lead.pk: self.random.choice(LOST_REASONS) for lead in leads}
         for rep, leads_of_rep in self._by_owner(leads):
-            moves = [Move(lead.pk, Stage.COLD, why[lead.pk]) for lead in leads_of_rep]
-            move_to_stage(moves, cause.value, by=rep, at=now)
-        reasons_in_order = iter([why[lead.pk] for lead in leads])
-        self._hold(leads, Hold.Kind.REJECTED, now, lambda: next(reasons_in_order))
-        for lead in leads:
-            self.decides_at.pop(lead.pk, None)
-
-    def _hold(self, leads: Sequence[Lead], kind: Hold.Kind, now: datetime, reason: Callable[[], str]) -> None:
-        Hold.objects.filter(contact__any=[lead.pk for lead in leads], released_at__isnull=True).update(
-            released_at=now
-        )
-        rows = [(lead.pk, kind.value, reason(), lead.owner, now) for lead in leads]
+            moves = [Move(lead.pk, Stage.COLD, why[lead.pk], with_sales=False) for lead in leads_of_rep]
+            move_to_stage(moves, StageChange.Cause.OUTCOME.value, by=rep, at=now)
+        rows = [(lead.pk, Hold.Kind.REJECTED.value, why[lead.pk], lead.owner, now) for lead in leads]
         sets.insert_rows(Hold, ["contact", "kind", "reason", "by", "at"], rows)
 
     def _by_owner(self, leads: Sequence[Lead]) -> list[tuple[User, list[Lead]]]:
