@@ -12,7 +12,7 @@ import orjson
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import EmptyResultSet
 from django.db import OperationalError, connection, transaction
-from django.db.models import Field, ForeignObject, JSONField, Lookup, Model, QuerySet
+from django.db.models import Field, ForeignObject, Func, IntegerField, JSONField, Lookup, Model, QuerySet
 from psycopg.errors import DeadlockDetected
 
 Row = tuple[Any, ...]
@@ -62,6 +62,15 @@ class Prepared:
         rows = cls.compile(queryset.values("pk"))
         return cls(f"SELECT count(*) FROM ({rows.statement}) AS counted", rows.parameters) if rows else None
 
+    @classmethod
+    def compile_counts(cls, querysets: Iterable[QuerySet[Any, Any]]) -> "Prepared":
+        """One row with the number of rows of each queryset, for which the database is asked once."""
+        counts = [cls.compile_count(queryset) or cls("0", ()) for queryset in querysets]
+        return cls(
+            "SELECT " + ", ".join(f"({count.statement})" for count in counts),
+            tuple(parameter for count in counts for parameter in count.parameters),
+        )
+
     def run(self, values: Iterable[Any] = ()) -> list[Row]:
         literal = array_literal(values)
         return _execute(
@@ -71,6 +80,22 @@ class Prepared:
 
 Field.register_lookup(AnyOf)
 ForeignObject.register_lookup(AnyOf)  # relations have a register of their own
+
+
+class ElementAt(Func):
+    """`ElementAt(array, index)`: an element of an array, counted from 1; null past its end."""
+
+    template = "(%(expressions)s]"
+    arg_joiner = ")["
+    output_field = IntegerField()
+
+
+class DaysBetween(Func):
+    """`DaysBetween(later, earlier)`: whole days, where the ORM would make an interval of them."""
+
+    template = "(%(expressions)s)"
+    arg_joiner = " - "
+    output_field = IntegerField()
 
 
 def allocate_ids(model: type[Model], count: int) -> list[int]:
