@@ -11,6 +11,8 @@ from leads.funnel import count_funnel
 from leads.ingest import forget_messages
 from nurture.engine import end_set_aside, run_due_steps
 from nurture.enrolment import enrol_moved
+from nurture.receiving import judge_mail_events
+from nurture.sending import send_queued
 from scoring.rescore import rescore_if_due
 from scoring.rises import refresh_rises
 from scoring.touches import score_touched
@@ -25,10 +27,12 @@ class Sweep:
 
 
 PATH = (
+    Sweep("judge what was heard of e-mails", judge_mail_events, "nurture.judge_mail_events", 1),
     Sweep("score touched contacts", score_touched, "scoring.score_touched", 1),
     Sweep("score everybody when the day or the sheets changed", rescore_if_due, "scoring.long_rescore", 30),
     Sweep("enrol contacts whose stage changed", enrol_moved, "nurture.enrol_moved", 1),
     Sweep("do the workflow steps that are due", run_due_steps, "nurture.run_due_steps", 1),
+    Sweep("send the e-mails that wait", send_queued, "nurture.send_messages", 1),
     Sweep("end the way of those who were set aside", end_set_aside, "nurture.long_end_set_aside", 30),
     Sweep("count the points gained in a week", refresh_rises, "scoring.refresh_rises", 15),
     Sweep("count the funnel", count_funnel, "leads.long_count_funnel", 5),

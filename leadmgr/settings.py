@@ -11,6 +11,7 @@
 | LEADMGR_BROKER_PREFIX | put before each Redis key, for installations that share one Redis | none |
 | LEADMGR_TIME_ZONE | the company's time zone, in which a day begins and ends | UTC |
 | LEADMGR_LANGUAGE | language for people who chose none: en or ko | en |
+| LEADMGR_MAIL_…, ANYMAIL_… | outgoing mail: see `leadmgr/mail.py` | files in the data folder |
 """
 
 import os
@@ -25,6 +26,8 @@ import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
+
+from leadmgr.mail import mail_settings
 
 django_stubs_ext.monkeypatch()  # lets Django's generic classes be written as ModelForm[Contact] at run time too
 
@@ -212,8 +215,13 @@ CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TASK_ROUTES = {"*.long_*": {"queue": "long"}}
+CELERY_TASK_ROUTES = {"*.long_*": {"queue": "long"}, "nurture.send_messages": {"queue": "mail"}}
 CELERY_TIMEZONE = "UTC"
+
+# Outgoing mail: EMAIL_…, DEFAULT_FROM_EMAIL, ANYMAIL and MAIL_PROVIDER
+EMAIL_FILE_PATH: str
+MAIL_PROVIDER: str
+globals().update(mail_settings(os.environ, DATA_DIR, _base.hostname))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -320,7 +328,9 @@ UNFOLD = {
                 _("Nurture"),
                 (_("Tracks"), "route", "nurture.track"),
                 (_("Workflows"), "account_tree", "nurture.workflow"),
+                (_("E-mail templates"), "mail", "nurture.template"),
                 (_("Enrolments"), "directions_walk", "nurture.enrolment"),
+                (_("Messages"), "outgoing_mail", "nurture.message"),
             ),
             _menu(
                 _("History"),

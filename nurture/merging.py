@@ -1,4 +1,4 @@
-"""What becomes of enrolments when two contacts are merged."""
+"""What becomes of enrolments and messages when two contacts are merged."""
 
 from django.db.models import Q
 from django.utils import timezone
@@ -6,7 +6,7 @@ from django.utils import timezone
 from leads.models import Contact
 from nurture import lifecycle
 from nurture.lifecycle import Event
-from nurture.models import Enrolment
+from nurture.models import Enrolment, Message
 
 
 def move_enrolments(survivor: Contact, absorbed: Contact) -> dict[str, list[int]]:
@@ -20,4 +20,12 @@ def move_enrolments(survivor: Contact, absorbed: Contact) -> dict[str, list[int]
     ends = Q(track__in=taken) | ~Q(workflow__stages__contains=[survivor.stage])
     lifecycle.end(Event.MERGED, enrolments.filter(ends, left_at__isnull=True), timezone.now())
     enrolments.update(contact=survivor)
+    return moved
+
+
+def move_messages(survivor: Contact, absorbed: Contact) -> dict[str, list[int]]:
+    """What was written to the absorbed contact was written to the survivor, who its links now mean."""
+    messages = Message.objects.filter(contact=absorbed)
+    moved = {"nurture.message": list(messages.values_list("pk", flat=True))}
+    messages.update(contact=survivor)
     return moved

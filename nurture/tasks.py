@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from nurture import engine, enrolment
+from nurture import engine, enrolment, receiving, sending
 
 
 @shared_task(name="nurture.enrol_moved")
@@ -18,3 +18,13 @@ def run_due_steps() -> None:
 @shared_task(name="nurture.long_end_set_aside")
 def long_end_set_aside() -> None:
     engine.end_set_aside()
+
+
+@shared_task(name="nurture.send_messages")
+def send_messages() -> None:
+    sending.send_queued()
+
+
+@shared_task(name="nurture.judge_mail_events")
+def judge_mail_events() -> None:
+    receiving.judge_mail_events()

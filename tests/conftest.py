@@ -7,7 +7,7 @@ from django.utils import timezone, translation
 from leads.models import Company, Contact, Identity, Stage, Team, User
 from leads.search import index_contacts
 
-pytest_plugins = ["tests.browser", "tests.processes"]
+pytest_plugins = ["tests.browser", "tests.processes", "tests.smtp_server"]
 
 
 def make_user(name: str, role: str, team: Team | None = None, **fields) -> User:

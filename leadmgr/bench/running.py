@@ -29,6 +29,7 @@ def running_product(port: int) -> Iterator[list[psutil.Process]]:
         web_program("127.0.0.1", port),
         worker_program("worker", "bells"),
         worker_program("long", "long"),
+        worker_program("mail", "mail"),
         beat_program(settings.DATA_DIR / "bench-beat"),
     ]
     logs = settings.DATA_DIR / "logs"

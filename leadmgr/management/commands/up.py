@@ -188,6 +188,7 @@ class Command(BaseCommand):
                 supervisor.web_program(listening.address, listening.port),
                 supervisor.worker_program("worker", "bells"),
                 supervisor.worker_program("long", "long"),
+                supervisor.worker_program("mail", "mail"),
                 supervisor.beat_program(beat_folder / "schedule"),
             ],
             logs=settings.DATA_DIR / "logs",
