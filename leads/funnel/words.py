@@ -1,0 +1,156 @@
+"""The funnel's figures in words: whole sentences, and no shares of a handful of people."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from leads.models import FunnelStep
+
+from .figures import Funnel
+from .periods import Period
+
+ENOUGH = 20
+"""people from whom on a share says something: of fewer, one more or less changes it by over five points"""
+
+DAY, HOUR, MINUTE = 86_400, 3_600, 60
+
+
+@dataclass(frozen=True)
+class Change:
+    words: str
+    direction: str
+    """`gain`, `loss`, or blank"""
+
+
+def share_words(part: int, whole: int) -> str:
+    """“62 %”; of few people “3 of 5”; blank of nobody."""
+    if not whole:
+        return ""
+    if whole < ENOUGH:
+        return _("%(part)s of %(whole)s") % {"part": part, "whole": whole}
+    return percent_words(100 * part / whole)
+
+
+def percent_words(percent: float) -> str:
+    """Whole per cent; below ten with one decimal, because there it matters."""
+    decimals = 1 if 0 < percent < 9.95 and round(percent, 1) != round(percent) else 0
+    return _("%(number)s %%") % {"number": number_format(round(percent, decimals), decimals)}
+
+
+def change_words(now: int, before: int) -> Change | None:
+    """How many more or fewer than before, with its sign: in per cent, or in people while these are few."""
+    if not now and not before:
+        return None
+    if now == before:
+        return Change(_("as many"), "")
+    sign, direction = ("+", "gain") if now > before else ("−", "loss")
+    difference = abs(now - before)
+    if min(now, before) < ENOUGH:
+        words = ngettext("%(sign)s%(number)s person", "%(sign)s%(number)s people", difference)
+        return Change(
+            words % {"sign": sign, "number": number_format(difference, force_grouping=True)}, direction
+        )
+    return Change(sign + percent_words(100 * difference / before), direction)
+
+
+def time_words(seconds: float | None) -> str:
+    """A median in the largest unit that says it."""
+    if seconds is None:
+        return ""
+    if seconds < MINUTE:
+        return _("under 1 min")
+    for unit, until, words in (
+        (MINUTE, 90 * MINUTE, "min"),
+        (HOUR, 48 * HOUR, "h"),
+    ):
+        if seconds < until:
+            number = round(seconds / unit)
+            return _("%d min") % number if words == "min" else _("%d h") % number
+    number = round(seconds / DAY)
+    return ngettext("%(number)d day", "%(number)d days", number) % {"number": number}
+
+
+def period_words(period: Period) -> str:
+    """“1 Aug – 22 Nov 2026”"""
+    if period.first == period.last:
+        return _day(period.first, with_year=True)
+    same_year = period.first.year == period.last.year
+    names = {
+        "first": _day(period.first, with_year=not same_year or _year_leads()),
+        "last": _day(period.last, with_year=not same_year or not _year_leads()),
+    }
+    return _("%(first)s – %(last)s") % names
+
+
+def _year_leads() -> bool:
+    """Whether dates begin with the year, which is then said with the first of two."""
+    return _("j M Y").startswith("Y")
+
+
+def _day(day: date, *, with_year: bool) -> str:
+    return date_format(day, _("j M Y") if with_year else _("j M"))
+
+
+def definition(step: FunnelStep) -> str:
+    """What a step's figure counts."""
+    return {
+        FunnelStep.CONTACT: _(
+            "People who became known in this period: from then on an e-mail address, a phone number or an id names"
+            " them. Visitors without a name and archived people are not counted; who was merged counts once."
+        ),
+        FunnelStep.RESPONDED: _(
+            "Of these, the people who have done something themselves so far, such as opening a page or filling in a"
+            " form. What you send or do does not count, nor what mail scanners do."
+        ),
+        FunnelStep.SCOREABLE: _(
+            "People who responded and of whom enough is known to score them: an e-mail address or a phone number, and"
+            " at least one of company, job title, department, seniority, occupation, country, region, city or an"
+            " attribute of your own."
+        ),
+        FunnelStep.MQL: _(
+            "People who have become MQL so far, even if their score has fallen since."
+        ),
+        FunnelStep.SQL: _(
+            "People who have become SQL so far, even if their score has fallen since."
+        ),
+        FunnelStep.ACCEPTED: _(
+            "People whom a rep has accepted so far. An acceptance that was taken back does not count."
+        ),
+        FunnelStep.WON: _("People with the outcome “won”. A win that was corrected does not count."),
+    }[step]  # fmt: skip
+
+
+def finding(funnel: Funnel) -> str:
+    """What the funnel shows, in a sentence or two; blank while there are too few people to say."""
+    shares = {
+        step: share
+        for step in FunnelStep
+        if step
+        and funnel.steps[FunnelStep(step - 1)].now >= ENOUGH
+        and (share := funnel.share(step)) is not None
+    }
+    if not shares:
+        return ""
+    narrowest = min(shares, key=lambda step: shares[step])
+    names = {"share": percent_words(100 * shares[narrowest])}
+    sentence = {
+        FunnelStep.RESPONDED: _("It is narrowest at the start: %(share)s of the contacts have responded."),
+        FunnelStep.SCOREABLE: _("It is narrowest at the data: %(share)s of those who responded can be scored."),
+        FunnelStep.MQL: _("It is narrowest before MQL: %(share)s of the scoreable leads have got there."),
+        FunnelStep.SQL: _("It is narrowest before SQL: %(share)s of the MQLs have got there."),
+        FunnelStep.ACCEPTED: _("It is narrowest at the hand-off: sales accepted %(share)s of the SQLs."),
+        FunnelStep.WON: _("It is narrowest at the end: %(share)s of the accepted leads are won."),
+    }[narrowest]  # fmt: skip
+    said = sentence % names
+    if time := time_words(funnel.medians[narrowest]):
+        said = _("%(finding)s Half of them took at most %(time)s.") % {"finding": said, "time": time}
+    return said
+
+
+def today_counts(period: Period) -> bool:
+    """Whether the period reaches into a day that is not over."""
+    return period.last >= timezone.localdate(timezone=timezone.get_default_timezone())
