@@ -33,9 +33,9 @@ PERMISSIONS: dict[str, set[str]] = {
     MARKETER: _each("view add change delete", CONFIGURATION)
     | _each("view", RECORDS)
     | {"leads.add_contact", "leads.change_contact", "leads.add_company", "leads.change_company", *READ_ALL}
-    | {"nurture.change_enrolment"},
+    | {"nurture.change_enrolment", "leads.view_kpis"},
     MANAGER: _each("view", CONFIGURATION + RECORDS)
-    | {"leads.export_contact", "leads.assign_contact", *READ_ALL},
+    | {"leads.export_contact", "leads.assign_contact", "leads.view_kpis", "leads.export_kpis", *READ_ALL},
 }
 
 

@@ -29,6 +29,7 @@ class Destination:
 RAIL = (
     Destination(_("Contacts"), "person", "contact-list", "contact-", "leads.view_contact"),
     Destination(_("Companies"), "company", "company-list", "company-", "leads.view_company"),
+    Destination(_("KPIs"), "chart", "kpi-funnel", "kpi-", "leads.view_kpis"),
     Destination(_("Admin"), "gear", "admin:index", "admin:"),
 )
 

@@ -8,6 +8,7 @@ from leads.views.account import choose_language, preferences
 from leads.views.companies import company_detail, company_list
 from leads.views.contact import contact_detail, contact_edit, contact_owner
 from leads.views.contact_list import contact_list
+from leads.views.funnel import funnel_csv, funnel_page
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="contact-list"), name="home"),
@@ -21,4 +22,6 @@ urlpatterns = [
     path("contacts/<int:contact_id>/owner/", contact_owner, name="contact-owner"),
     path("companies/", company_list, name="company-list"),
     path("companies/<int:company_id>/", company_detail, name="company-detail"),
+    path("kpis/", funnel_page, name="kpi-funnel"),
+    path("kpis/funnel.csv", funnel_csv, name="kpi-funnel-csv"),
 ]

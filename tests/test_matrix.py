@@ -55,6 +55,8 @@ TABLE: dict[str, Address] = {
         post=to("rep", "marketer", "administrator", status=302), data={"owner": "me"}, of_contact=True
     ),
     "contact-score": Address(get=EVERY_ROLE, of_contact=True),
+    "kpi-funnel": Address(get=to("marketer", "manager", "administrator")),
+    "kpi-funnel-csv": Address(get=to("manager", "administrator")),
     "contact-workflows": Address(get=EVERY_ROLE, of_contact=True),
     "contact-enrolment": Address(
         post=to("rep", "marketer", "administrator", status=302), data={"retry": "0"}, of_contact=True
