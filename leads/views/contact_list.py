@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache, cached_property, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -17,7 +17,10 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django_htmx.http import push_url, replace_url
 
-from leads.models import Contact, Outcome, Source, Stage, User
+from leads.funnel.figures import NO_SOURCE, people_on_list
+from leads.funnel.periods import read_day
+from leads.funnel.words import reached_words
+from leads.models import Contact, FunnelStep, Outcome, Source, Stage, User
 from leads.models.people import ContactQuerySet
 from leads.models.users import Sight, written_name
 from leads.search import few_matches
@@ -35,6 +38,9 @@ ORDERS: dict[str, tuple[Promise, tuple[str, ...]]] = {
     "lowest": (_("Lowest score first"), ("score", "id")),
     "newest": (_("Newest first"), ("-id",)),
 }
+STEPS = {step.slug: step for step in FunnelStep}
+IN_ADDRESS = {"start": "from", "end": "to"}
+"""the names of filters where they differ from those of their fields"""
 OWNERS: dict[str, Promise] = {"": _("Any owner"), "mine": _("Mine"), "nobody": _("Nobody yet")}
 
 
@@ -48,16 +54,26 @@ class Filters:
     source: str = ""
     outcome: str = ""
     sort: str = ""
+    reached: str = ""
+    """slug of a step of the funnel: who reached it, by the count that the funnel page shows"""
+    start: str = ""
+    end: str = ""
+    """ISO days of the company's calendar on which they became known; only with `reached`"""
 
     @classmethod
     def read(cls, query: QueryDict) -> "Filters":
         source = query.get("source", "")
         outcomes = {*Outcome.values, "open"}
+        reached = query.get("reached", "")
+        start, end = (read_day(query.get(name, "")) if reached in STEPS else None for name in ("from", "to"))
         return cls(
             q=query.get("q", "").replace("\0", "").strip()[:200],
             stage=_one_of(query.get("stage"), Stage.values),
             owner=_one_of(query.get("owner"), OWNERS),
-            source=source if source.isascii() and source.isdigit() and len(source) < 10 else "",
+            source=source if source == NO_SOURCE or (source.isascii() and source.isdigit() and len(source) < 10) else "",
+            reached=reached if reached in STEPS else "",
+            start=start.isoformat() if start else "",
+            end=end.isoformat() if end else "",
             outcome=_one_of(query.get("outcome"), outcomes),
             sort=_one_of(query.get("sort"), ORDERS),
         )
@@ -65,12 +81,26 @@ class Filters:
     def query(self, **changes: str) -> str:
         """The address's query with some of them changed: `?stage=sql&sort=newest`."""
         pairs = vars(replace(self, **changes))
-        return "?" + urlencode({name: value for name, value in pairs.items() if value})
+        return "?" + urlencode({IN_ADDRESS.get(name, name): value for name, value in pairs.items() if value})
+
+    @property
+    def reached_words(self) -> str:
+        """What the figure that led here counts."""
+        return reached_words(STEPS[self.reached], *self.days) if self.reached else ""
+
+    @property
+    def days(self) -> tuple[date | None, date | None]:
+        return read_day(self.start), read_day(self.end)
+
+    @property
+    def only_a_figure(self) -> bool:
+        """Whether they choose exactly the people of a figure of the funnel page."""
+        return bool(self.reached) and not (self.q or self.stage or self.owner or self.outcome)
 
     @property
     def narrow(self) -> bool:
         """Whether they leave anybody out."""
-        return any((self.q, self.stage, self.owner, self.source, self.outcome))
+        return any((self.q, self.stage, self.owner, self.source, self.outcome, self.reached))
 
     def apply(self, contacts: ContactQuerySet, user_id: int) -> ContactQuerySet:
         if self.q:
@@ -80,9 +110,16 @@ class Filters:
         if self.owner:
             contacts = contacts.filter(owner=user_id if self.owner == "mine" else None)
         if self.source:
-            contacts = contacts.filter(source=int(self.source))
+            contacts = contacts.filter(source=None if self.source == NO_SOURCE else int(self.source))
         if self.outcome:
             contacts = contacts.filter(outcome="" if self.outcome == "open" else self.outcome)
+        if self.reached:
+            start, end = self.days
+            contacts = contacts.filter(milestones__reached__gte=STEPS[self.reached])
+            if start:
+                contacts = contacts.filter(milestones__day__gte=start)
+            if end:
+                contacts = contacts.filter(milestones__day__lte=end)
         return contacts
 
 
@@ -176,21 +213,28 @@ class ContactPage:
 
     @cached_property
     def count(self) -> int:
-        """How many there are, or one more than `COUNTED_AT_MOST`."""
+        """How many there are, or one more than `COUNTED_AT_MOST`; of the people of a figure, how many the figure says."""
         first_page = not (self.after or self.before)
         rows = self.rows
         if first_page and not self.more:
             return len(rows)
+        if self.exact:
+            return people_on_list(STEPS[self.filters.reached], *self.filters.days, self.filters.source)
         statement = _count_statement(self.choice)
         return int(statement.run(self.found or ())[0][0]) if statement else 0
 
     @property
+    def exact(self) -> bool:
+        """Whether the sums of the funnel say how many there are, which takes the same for any number."""
+        return self.filters.only_a_figure and self.choice.sight.everybody
+
+    @property
     def shown_count(self) -> int:
-        return min(self.count, COUNTED_AT_MOST)
+        return self.count if self.exact else min(self.count, COUNTED_AT_MOST)
 
     @property
     def capped(self) -> bool:
-        return self.count > COUNTED_AT_MOST
+        return self.count > COUNTED_AT_MOST and not self.exact
 
     @property
     def nobody_at_all(self) -> bool:
@@ -222,7 +266,7 @@ def contact_list(request: PageRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "filters": filters,
         "page": page,
-        "sources": [("", _("Any source")), *_sources()],
+        "sources": [("", _("Any source")), *_sources(), (NO_SOURCE, _("No source"))],
         **_choices(get_language()),
     }
     if not request.htmx or request.htmx.history_restore_request:
