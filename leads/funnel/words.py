@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import date
 
-from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -95,6 +94,14 @@ def _day(day: date, *, with_year: bool) -> str:
     return date_format(day, _("j M Y") if with_year else _("j M"))
 
 
+def reached_words(step: FunnelStep, first: date | None, last: date | None) -> str:
+    """Whom a list shows that a figure leads to."""
+    if first and last:
+        names = {"step": step.label, "period": period_words(Period(first, last))}
+        return _("Funnel: %(step)s, known %(period)s") % names
+    return _("Funnel: %(step)s") % {"step": step.label}
+
+
 def definition(step: FunnelStep) -> str:
     """What a step's figure counts."""
     return {
@@ -149,8 +156,3 @@ def finding(funnel: Funnel) -> str:
     if time := time_words(funnel.medians[narrowest]):
         said = _("%(finding)s Half of them took at most %(time)s.") % {"finding": said, "time": time}
     return said
-
-
-def today_counts(period: Period) -> bool:
-    """Whether the period reaches into a day that is not over."""
-    return period.last >= timezone.localdate(timezone=timezone.get_default_timezone())
