@@ -70,7 +70,7 @@ class Filters:
             q=query.get("q", "").replace("\0", "").strip()[:200],
             stage=_one_of(query.get("stage"), Stage.values),
             owner=_one_of(query.get("owner"), OWNERS),
-            source=source if source == NO_SOURCE or (source.isascii() and source.isdigit() and len(source) < 10) else "",
+            source=source if source == NO_SOURCE or _is_id(source) else "",
             reached=reached if reached in STEPS else "",
             start=start.isoformat() if start else "",
             end=end.isoformat() if end else "",
@@ -213,7 +213,7 @@ class ContactPage:
 
     @cached_property
     def count(self) -> int:
-        """How many there are, or one more than `COUNTED_AT_MOST`; of the people of a figure, how many the figure says."""
+        """How many there are, or one more than `COUNTED_AT_MOST`; of a figure's people as many as the figure says."""
         first_page = not (self.after or self.before)
         rows = self.rows
         if first_page and not self.more:
@@ -273,6 +273,10 @@ def contact_list(request: PageRequest) -> HttpResponse:
         return render(request, "leads/contact_list.html", context)
     response = render(request, "leads/contact_results.html", context)
     return _with_address(request, response)
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 @cache
