@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 
 from django.db import OperationalError, transaction
@@ -55,8 +56,10 @@ def run_due_steps(now: datetime | None = None) -> int:
     """
     now = now or timezone.now()
     total = 0
-    while claimed := sets.retry_deadlocks(lambda: _run_claim(now)):
-        total += claimed
+    for step in _due_steps(now):
+        # What comes without a wait is done along with it, and no wait is over within the sweep: one pass is enough.
+        while claimed := sets.retry_deadlocks(partial(_run_claim, step, now)):
+            total += claimed
     return total
 
 
@@ -91,16 +94,20 @@ class _Outcomes:
     failed: dict[tuple[int, int, str], list[int]] = field(default_factory=lambda: defaultdict(list))
 
 
-def _run_claim(now: datetime) -> int:
+def _run_claim(step: int, now: datetime) -> int:
+    """Claim enrolments that are due at `step`, and carry out what there is to do for them."""
     steps = _active_plan()
-    claimed, at_steps = _claim(steps, now)
+    if step not in steps:  # its workflow was switched off since the sweep began
+        return 0
+    claimed, visitors = _claim(step, now)
+    at_steps = {step: visitors} if visitors else {}
     outcomes = _Outcomes()
     for done in range(MOST_AT_ONCE):
         if not at_steps:
             break
         going_on: dict[int, list[Visitor]] = defaultdict(list)
-        for step in sorted(at_steps):
-            for decision, visitors in _visit(steps, step, at_steps[step], done, now, outcomes):
+        for here in sorted(at_steps):
+            for decision, visitors in _visit(steps, here, at_steps[here], done, now, outcomes):
                 if decision.step is None:
                     outcomes.ended[done + 1] += _enrolments(visitors)
                 elif decision.at is None:
@@ -108,49 +115,57 @@ def _run_claim(now: datetime) -> int:
                 else:
                     outcomes.waiting[decision.step, decision.at, done + 1] += _enrolments(visitors)
         at_steps = going_on
-    for step, visitors in at_steps.items():
+    for here, visitors in at_steps.items():
         circle = _("More than %(most)d steps without a wait: the workflow goes round in a circle.")
-        outcomes.failed[step, MOST_AT_ONCE, circle % {"most": MOST_AT_ONCE}] += _enrolments(visitors)
+        outcomes.failed[here, MOST_AT_ONCE, circle % {"most": MOST_AT_ONCE}] += _enrolments(visitors)
     _write(outcomes, now)
     return claimed
 
 
+def _due_steps(now: datetime) -> list[int]:
+    """The steps at which somebody is due; those of workflows that are switched off are paused."""
+    due = _due(now).filter(step=OuterRef("pk"))
+    steps = Step.objects.filter(Exists(due), workflow__active=True).order_by("workflow_id", "position")
+    return list(steps.values_list("pk", flat=True))
+
+
+def _due(now: datetime) -> QuerySet[Enrolment]:
+    return Enrolment.objects.filter(due_at__lte=now, left_at__isnull=True, status=Enrolment.Status.ACTIVE)
+
+
 def _active_plan() -> Plan:
-    """Every step of the workflows that are switched on; what stands elsewhere is paused."""
+    """Every step of the workflows that are switched on."""
     steps = Step.objects.filter(workflow__active=True).order_by("workflow_id", "position")
     workflows = groupby(steps, key=lambda step: step.workflow_id)
     return {one.step.pk: one for _workflow, steps in workflows for one in plan(list(steps))}
 
 
-def _claim(steps: Plan, now: datetime) -> tuple[int, dict[int, list[Visitor]]]:
-    """Lock enrolments that are due and their contacts; returns their number, and who is at which step.
+def _claim(step: int, now: datetime) -> tuple[int, list[Visitor]]:
+    """Lock enrolments that are due at `step`, and their contacts; returns their number, and who is to do the step.
 
     The contact is locked with its enrolment in one statement that never waits, so it can be in nobody's way: who
     holds contacts already, such as `enrol_moved` and a merge, keeps the order of contacts before enrolments.
     Those of people who were set aside end here.
     """
     aside = Q(contact__archived_at__isnull=False) | Q(contact__suppressed_at__isnull=False)
-    due = (
-        Enrolment.objects.filter(
-            step__any=list(steps), due_at__lte=now, left_at__isnull=True, status=Enrolment.Status.ACTIVE
-        )
-        .order_by()
+    rows = (
+        _due(now)
+        .filter(step=step)
+        .order_by("due_at")  # the index, from which what was claimed before has gone
         .annotate(aside=ExpressionWrapper(aside, output_field=BooleanField()))
         .select_for_update(skip_locked=True, no_key=True)
-        .values_list("pk", "contact_id", "step_id", "aside")[:CLAIM]
+        .values_list("pk", "contact_id", "aside")[:CLAIM]
     )
-    at_steps: dict[int, list[Visitor]] = defaultdict(list)
+    visitors: list[Visitor] = []
     set_aside: list[int] = []
-    count = 0
-    for enrolment, contact, step, is_aside in due:
-        count += 1
+    for enrolment, contact, is_aside in rows:
         if is_aside:
             set_aside.append(enrolment)
         else:
-            at_steps[step].append(Visitor(enrolment, contact))
+            visitors.append(Visitor(enrolment, contact))
     if set_aside:
         lifecycle.end(Event.SET_ASIDE, _rows(set_aside), now)
-    return count, at_steps
+    return len(visitors) + len(set_aside), visitors
 
 
 def _visit(
