@@ -12,12 +12,13 @@ REP, MARKETER, MANAGER, ADMINISTRATOR = "rep", "marketer", "manager", "administr
 READ_ALL = ("leads.view_all_contacts",)
 CONFIGURATION = (
     "leads.attribute", "leads.campaign", "leads.campaigncost", "leads.interactionkind", "leads.segment",
-    "leads.rejectionreason", "leads.source", "nurture.step", "nurture.track", "nurture.workflow",
+    "leads.rejectionreason", "leads.source", "nurture.step", "nurture.template", "nurture.track", "nurture.workflow",
     "scoring.rule", "scoring.rulegroup", "scoring.scoresheet", "scoring.threshold",
 )  # fmt: skip
 RECORDS = (
     "leads.assignment", "leads.company", "leads.consent", "leads.contact", "leads.handoff", "leads.hold",
-    "leads.identity", "leads.interaction", "leads.stagechange", "nurture.enrolment", "nurture.steprun",
+    "leads.identity", "leads.interaction", "leads.stagechange", "nurture.enrolment", "nurture.message",
+    "nurture.messageevent", "nurture.steprun", "nurture.templateversion",
     "scoring.rescore", "scoring.score", "scoring.scorechange",
 )  # fmt: skip
 
@@ -33,7 +34,7 @@ PERMISSIONS: dict[str, set[str]] = {
     MARKETER: _each("view add change delete", CONFIGURATION)
     | _each("view", RECORDS)
     | {"leads.add_contact", "leads.change_contact", "leads.add_company", "leads.change_company", *READ_ALL}
-    | {"nurture.change_enrolment", "leads.view_kpis"},
+    | {"nurture.change_enrolment", "nurture.change_message", "leads.view_kpis"},
     MANAGER: _each("view", CONFIGURATION + RECORDS)
     | {"leads.export_contact", "leads.assign_contact", "leads.view_kpis", "leads.export_kpis", *READ_ALL},
 }

@@ -24,6 +24,7 @@ from leads.admin.bases import (
     presence,
 )
 from leads.models import Stage
+from nurture import mail_admin  # noqa: F401 - registers the templates and the messages
 from nurture.flow import problems
 from nurture.interventions import retry
 from nurture.models import Enrolment, Step, StepRun, Track, Workflow

@@ -19,5 +19,6 @@ class NurtureConfig(AppConfig):
         registry.bells["message-events"] = "nurture.judge_mail_events"
         registry.merge_participants += [move_enrolments, move_messages]
         registry.contact_panels.append(Panel(_("Workflows"), "contact-workflows"))
+        registry.contact_panels.append(Panel(_("Messages"), "contact-messages"))
         # The only signal that we listen to: anymail tells what providers report in no other way.
         tracking.connect(heard_from_provider, dispatch_uid="nurture.providers")
