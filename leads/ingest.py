@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from leads import sets
 from leads.bell import ring
+from leads.consents import Answer, Given, record_consents
 from leads.identity import Claim
 from leads.models import Campaign, CaptureKey, Interaction, SeenMessage, Source, Touch
 from leads.resolution import Origin, Rules, lock_survivors, resolve
@@ -51,6 +52,8 @@ class Event:
     value: Decimal | None = None
     currency: str = ""
     sentiment: int | None = None
+    consents: tuple[Answer, ...] = ()
+    """what the contact allows or forbids by it"""
     properties: dict[str, Any] = field(default_factory=dict)
 
 
@@ -126,6 +129,7 @@ def _record(
         if contact is not None
     ]
     sets.copy_rows(Interaction, COLUMNS, rows)
+    record_consents(_consents(fresh, resolved.contacts), overrules=rules.overwrites)
     touched = sorted({row[0] for row in rows})
     sets.insert_rows(Touch, ["contact"], [(contact,) for contact in touched])
     ring("touched")
@@ -156,6 +160,15 @@ def _whose(events: Sequence[Event], rules: Rules, now: datetime, origins: Sequen
         ],
         resolved.identities,
     )
+
+
+def _consents(events: Sequence[Event], contacts: Sequence[int | None]) -> list[Given]:
+    return [
+        Given(contact, answer, f"{event.kind} {event.target}".strip(), event.occurred_at)
+        for event, contact in zip(events, contacts, strict=True)
+        for answer in event.consents
+        if contact is not None
+    ]
 
 
 def _came_in_by(claim: Claim, identities: dict[tuple[str, str, str], int]) -> int | None:

@@ -13,6 +13,7 @@ from leads.models import (
     Campaign,
     CaptureKey,
     Company,
+    Consent,
     Contact,
     Identity,
     Interaction,
@@ -327,3 +328,54 @@ def test_a_batch_costs_the_same_number_of_queries_whatever_its_size(send, django
     for size in (1, 50):
         with django_assert_max_num_queries(15):
             assert send("batch", batch(size, f"new{size}-")).answer["stored"] == size
+
+
+# Consent
+
+
+def agrees(to: dict, message_id: str, **fields):
+    context = {"consent": {"categoryPreferences": to}}
+    return {"userId": "42", "event": "Form Submitted", "messageId": message_id, "context": context, **fields}
+
+
+def consents() -> list[tuple[str, str, str]]:
+    return list(Consent.objects.order_by("pk").values_list("channel", "state", "proof"))
+
+
+def test_a_ticked_box_is_a_consent_with_its_proof_and_is_stored_once(send):
+    properties = {"form": "ioniq-6"}
+    for number in range(2):
+        send("track", agrees({"marketing": True, "Advertising": True}, f"m{number}", properties=properties))
+    assert consents() == [("email", "granted", "form_submitted ioniq-6")]
+    send("track", agrees({"marketing": False, "marketing_sms": True}, "m2"))
+    assert consents()[1:] == [("email", "denied", "form_submitted"), ("sms", "granted", "form_submitted")]
+
+
+def test_subscribing_and_unsubscribing_say_it_by_themselves(send):
+    send("track", {"userId": "42", "event": "Email Subscribed", "messageId": "m1"})
+    send("track", {"userId": "42", "event": "Unsubscribed", "messageId": "m2"})
+    assert [state for _channel, state, _proof in consents()] == ["granted", "denied"]
+
+
+def test_a_public_key_cannot_say_yes_for_somebody_who_said_no(send, keys):
+    send("track", agrees({"marketing": False}, "m1"))
+    browser = {"traits": {"email": "kim@hanbit.example"}}
+    send("identify", {"userId": "42", "messageId": "m2", **browser})
+    said_yes = {"consent": {"categoryPreferences": {"marketing": True}}}
+    response = send(
+        "identify",
+        {"anonymousId": "b", "messageId": "m3", "context": said_yes, **browser},
+        key=keys["browser"],
+    )
+    assert response.status_code == 200
+    assert [state for _channel, state, _proof in consents()] == ["denied"]
+    send("identify", {"userId": "42", "messageId": "m4", "context": said_yes, **browser})
+    assert [state for _channel, state, _proof in consents()] == ["denied", "granted"]
+
+
+@pytest.mark.parametrize("preferences", [{"marketing": "yes"}, {"marketing_phone": 1}, ["marketing"]])
+def test_a_consent_that_is_no_answer_is_refused_by_its_name(send, preferences):
+    response = send("track", agrees(preferences, "m1"))
+    assert response.status_code == 400
+    assert "context.consent.categoryPreferences" in response.answer["error"]
+    assert not Consent.objects.exists()

@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
+from leads.consents import Answer
 from leads.identity import Claim, IdentityError, anonymous_key, email_key, external_key
 from leads.ingest import Event
-from leads.models import CaptureKey, InteractionKind
+from leads.models import CaptureKey, Consent, InteractionKind
 from leads.tracking.traits import TraitError, Traits, read_company, read_traits
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -29,6 +30,10 @@ TARGET_PROPERTIES = (
     "subject", "file", "title", "name", "label",
 )  # fmt: skip
 KINDS_KEPT_SECONDS = 1.0
+CONSENT_CATEGORIES = {
+    "marketing": "email", **{f"marketing_{channel}": channel for channel in Consent.Channel.values}
+}  # fmt: skip
+CONSENT_KINDS = ("subscribed", "unsubscribed")
 SENTIMENTS = {"negative": -1, "neutral": 0, "positive": 1}
 
 
@@ -136,6 +141,7 @@ class Reader:
         campaign = context.get("campaign")
         if isinstance(campaign, dict):
             self._read_campaign(event, campaign)
+        event.consents = _consents(event.kind, self._object(context, "consent"))
         if not event.target:
             page = context.get("page")
             if isinstance(page, dict) and isinstance(page.get("path"), str):
@@ -280,6 +286,29 @@ class Reader:
             event.campaign = (slug, name[:NAME_LONGEST])
         if isinstance(term, str) and not event.keyword:
             event.keyword = term[:KEYWORD_LONGEST]
+
+
+def _consents(kind: str, consent: dict[str, Any]) -> tuple[Answer, ...]:
+    """What the message allows or forbids: `context.consent.categoryPreferences` as the specification has it, where
+    “marketing” means e-mail and “marketing_sms” another channel; other categories are about cookies.
+
+    Subscribing and unsubscribing say it by themselves.
+    """
+    preferences = consent.get("categoryPreferences", {})
+    if not isinstance(preferences, dict):
+        raise MessageError(
+            _("%(field)s: must be an object") % {"field": "context.consent.categoryPreferences"}
+        )
+    answers = {CONSENT_CATEGORIES["marketing"]: kind == "subscribed"} if kind in CONSENT_KINDS else {}
+    for category, channel in CONSENT_CATEGORIES.items():
+        if category in preferences:
+            if not isinstance(preferences[category], bool):
+                raise MessageError(
+                    _("%(field)s: must be true or false")
+                    % {"field": f"context.consent.categoryPreferences.{category}"}
+                )
+            answers[channel] = preferences[category]
+    return tuple(Answer(granted, channel=channel) for channel, granted in answers.items())
 
 
 def kind_name(event: str) -> str:
