@@ -200,7 +200,7 @@ def _do(
                 "The step belongs to another workflow, or its kind is unknown. Correct the workflow, then retry."
             )
         )
-    fitting = kind.fitting(planned.step, [one.contact for one in visitors])
+    fitting = kind.fitting(planned.step, [one.contact for one in visitors], now)
     kind.act(planned.step, visitors, now)
     if fitting is None:
         groups = [(True, visitors)]

@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from leads import conditions
-from leads.conditions import Scope, compile_condition, today
+from leads.conditions import Scope, compile_condition
 from leads.models import Contact
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class StepKind(ABC):
             return [planned.step.next_id]
         return [planned.below] if planned.below else []
 
-    def fitting(self, step: "Step", contacts: Sequence[int]) -> set[int] | None:
+    def fitting(self, step: "Step", contacts: Sequence[int], now: datetime) -> set[int] | None:
         """Those of `contacts` for whom the answer is yes; None where nothing is asked, which is yes for all."""
         return None
 
@@ -196,9 +197,10 @@ class Branch(StepKind):
         otherwise = planned.step.otherwise_id
         return super().ways(planned) + ([otherwise] if otherwise else [])
 
-    def fitting(self, step: "Step", contacts: Sequence[int]) -> set[int]:
+    def fitting(self, step: "Step", contacts: Sequence[int], now: datetime) -> set[int]:
         ids = tuple(contacts)
-        fits: Q = compile_condition(step.condition, Scope(ids=ids), today())
+        today = timezone.localdate(now, timezone.get_default_timezone())  # the company's day
+        fits: Q = compile_condition(step.condition, Scope(ids=ids), today)
         return set(Contact.objects.filter(fits, pk__any=ids).order_by().values_list("pk", flat=True))
 
     def decide(self, planned: Planned, fits: bool, now: datetime) -> Decision:
