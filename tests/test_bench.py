@@ -25,7 +25,7 @@ KEYS = {
     "rss_mb",
     "detail",
 }
-BASES = ("leadmgr_bench_400_3000", "leadmgr_bench_plans_400_3000")
+BASES = ("leadmgr_bench_400_3000", "leadmgr_bench_plans_400_3000", "leadmgr_bench_workflow_400_3000")
 
 
 @pytest.fixture
@@ -72,6 +72,16 @@ def test_rescore_and_import_report_a_ratio_to_their_floor(bench):
     # Points that fade are summed in thousandths by the product and in doubles by the floor: halves may differ.
     assert rescore["detail"]["scores_that_differ_from_the_floor"] <= 4
     assert set(bench("import")) == KEYS
+
+
+def test_workflow_leaves_the_rows_of_its_floor(bench):
+    workflow = bench("workflow")
+    assert set(workflow) == KEYS
+    assert workflow["detail"]["messages"] == {
+        "queued": 200,
+        "skipped": 40,
+    }  # 3 countries of 5, consent of 9 in 10
+    assert set(workflow["detail"]["rows_that_differ_from_the_floor"].values()) == {0}
 
 
 def test_plans_looks_at_pages_api_admin_and_sweeps(bench):
