@@ -35,9 +35,14 @@ def share_words(part: int, whole: int) -> str:
 
 
 def percent_words(percent: float) -> str:
-    """Whole per cent; below ten with one decimal, because there it matters."""
-    decimals = 1 if 0 < percent < 9.95 and round(percent, 1) != round(percent) else 0
-    return _("%(number)s %%") % {"number": number_format(round(percent, decimals), decimals)}
+    """Whole per cent; with a decimal below ten, where it matters, and where nearly all is not all."""
+    if 0 < percent < 0.05:
+        return _("under %(number)s %%") % {"number": number_format("0.1")}
+    near_the_end = percent < 9.95 or 99.5 <= percent < 100
+    decimals = 1 if near_the_end and round(percent, 1) != round(percent) else 0
+    return _("%(number)s %%") % {
+        "number": number_format(round(min(percent, 99.9) if percent < 100 else percent, decimals), decimals)
+    }
 
 
 def change_words(now: int, before: int) -> Change | None:
@@ -73,21 +78,19 @@ def time_words(seconds: float | None) -> str:
     return ngettext("%(number)d day", "%(number)d days", number) % {"number": number}
 
 
-def period_words(period: Period) -> str:
-    """“1 Aug – 22 Nov 2026”"""
-    if period.first == period.last:
-        return _day(period.first, with_year=True)
-    same_year = period.first.year == period.last.year
+def period_words(period: Period, this_year: int | None = None) -> str:
+    """“1 Aug – 22 Nov 2026”; without the year where it is `this_year`."""
+    first, last = period.first, period.last
+    year = first.year != last.year or first.year != this_year
+    if first == last:
+        return _day(first, with_year=year)
+    twice = first.year != last.year
+    leads = _("j M Y").startswith("Y")  # dates that begin with the year: of two days the first has it
     names = {
-        "first": _day(period.first, with_year=not same_year or _year_leads()),
-        "last": _day(period.last, with_year=not same_year or not _year_leads()),
+        "first": _day(first, with_year=year and (twice or leads)),
+        "last": _day(last, with_year=year and (twice or not leads)),
     }
     return _("%(first)s – %(last)s") % names
-
-
-def _year_leads() -> bool:
-    """Whether dates begin with the year, which is then said with the first of two."""
-    return _("j M Y").startswith("Y")
 
 
 def _day(day: date, *, with_year: bool) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 register = template.Library()
 
-WIDTH, HEIGHT, MARGIN = 64, 22, 2
+WIDTH, HEIGHT, MARGIN = 50, 22, 2
 FEWEST_POINTS = 4
 FEWEST_PEOPLE = 20
 """in the whole line: of fewer, its shape is chance"""

@@ -96,6 +96,7 @@ def funnel_page(request: PageRequest) -> HttpResponse:
         "choice": choice,
         "period_name": period_words(choice.period),
         "before_name": period_words(choice.period.before),
+        "before_short": period_words(choice.period.before, this_year=today().year),
         "presets": [*((name, words) for name, (words, _make) in PRESETS.items()), (CUSTOM, _("Other days"))],
         "custom": choice.preset == CUSTOM,
         "today": today(),
@@ -173,7 +174,7 @@ def _heading(column: str, choice: Choice) -> dict[str, Any]:
     up, down = column, f"-{column}"
     first, second = (up, down) if column == "source" else (down, up)
     return {
-        "name": names.get(column) or (_("Source") if column == "source" else _("Contacts → won")),
+        "name": names.get(column) or (_("Source") if column == "source" else _("Share won")),
         "column": column,
         "sorted": {up: "ascending", down: "descending"}.get(choice.sort, ""),
         "query": choice.query(sort=second if choice.sort == first else first),
