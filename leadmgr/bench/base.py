@@ -7,7 +7,8 @@ from django.db import connection
 from django.utils import timezone
 
 from leadmgr.bench import Say, Size
-from leads.models import InteractionKind, Source, Team
+from leads.funnel import count_everybody
+from leads.models import FunnelState, InteractionKind, Source, StageChange, Team
 from scoring.models import Rule, RuleGroup, ScoreSheet, Threshold
 
 KINDS = (
@@ -51,6 +52,31 @@ FROM (
 """
 
 PORTION = 500_000
+
+WAY = """
+INSERT INTO leads_stagechange (contact_id, before, after, cause, reason, score, at, handled_at)
+SELECT id, %(before)s, %(after)s, 'score', '', 50, known_at + age * 0.3 * (1 - power(random(), %(haste)s)), now()
+FROM (SELECT id, known_at, now() - known_at AS age FROM leads_contact WHERE id %% %(one_in)s = 0 AND known_at IS NOT NULL)
+"""
+ACCEPTED = """
+INSERT INTO leads_handoff (contact_id, stage, score, at, respond_by, decided_at, decision)
+SELECT contact_id, 'sql', 50, at, at + interval '1 hour', at + (now() - at) * random() * 0.3, 'accepted'
+FROM leads_stagechange WHERE after = 'sql' AND contact_id %% 3 <> 0
+"""
+
+
+def bring_on_the_way(say: Say) -> None:
+    """Bring a quarter of the contacts to MQL, an eighth to SQL and most of those to a rep, and count the funnel."""
+    if not StageChange.objects.exists():
+        with connection.cursor() as cursor:
+            cursor.execute(WAY, {"before": "cold", "after": "mql", "haste": 3, "one_in": 4})
+            cursor.execute(WAY, {"before": "mql", "after": "sql", "haste": 0.5, "one_in": 8})
+            cursor.execute(ACCEPTED)
+        analyse()
+    if not FunnelState.objects.filter(counted_at__isnull=False).exists():
+        say("counting the funnel")
+        count_everybody()
+        analyse()
 
 
 def build(size: Size, say: Say) -> None:

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from leadmgr.bench import Result, Say, Size, place
+from leadmgr.bench import Result, Say, Size, base, place
 from leadmgr.bench.memory import peak_mb
 from leads.models import Contact, User
 
@@ -51,7 +51,12 @@ def _pages(say: Say) -> dict[str, dict[str, float]]:
     busiest = (
         Contact.objects.filter(pk__lte=1000).order_by("-score", "pk").values_list("pk", flat=True).first()
     )
-    pages = {"list": reverse("contact-list"), "contact": reverse("contact-detail", args=[busiest])}
+    base.bring_on_the_way(say)
+    pages = {
+        "list": reverse("contact-list"),
+        "contact": reverse("contact-detail", args=[busiest]),
+        "funnel": reverse("kpi-funnel"),
+    }
     return {name: _page(name, client, address, say) for name, address in pages.items()}
 
 
