@@ -61,7 +61,7 @@ FROM (SELECT id, known_at, now() - known_at AS age FROM leads_contact WHERE id %
 ACCEPTED = """
 INSERT INTO leads_handoff (contact_id, stage, score, at, respond_by, decided_at, decision)
 SELECT contact_id, 'sql', 50, at, at + interval '1 hour', at + (now() - at) * random() * 0.3, 'accepted'
-FROM leads_stagechange WHERE after = 'sql' AND contact_id %% 3 <> 0
+FROM leads_stagechange WHERE after = 'sql' AND contact_id % 3 <> 0
 """
 
 
