@@ -12,6 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from leads.models import User
+from leads.views.inbox_queue import capped, count_waiting
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,11 @@ class Destination:
     url_name: str
     pages: str
     permission: str = ""
-    """blank: for staff"""
+    """blank: for staff; of several, parted by blanks, one is enough"""
 
 
 RAIL = (
+    Destination(_("Inbox"), "inbox", "inbox", "inbox", "leads.work_inbox leads.assign_contact"),
     Destination(_("Contacts"), "person", "contact-list", "contact-", "leads.view_contact"),
     Destination(_("Companies"), "company", "company-list", "company-", "leads.view_company"),
     Destination(_("KPIs"), "chart", "kpi-funnel", "kpi-", "leads.view_kpis"),
@@ -46,6 +48,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
                 "icon": destination.icon,
                 "url": reverse(destination.url_name),
                 "here": here.startswith(destination.pages),
+                "waiting": _waiting(request, user) if destination.url_name == "inbox" else None,
             }
             for destination in _open_to(user)
         ],
@@ -53,6 +56,13 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "time_zone": user.time_zone or settings.TIME_ZONE,
         "htmx_settings": HTMX_SETTINGS,
     }
+
+
+def _waiting(request: HttpRequest, user: User) -> str:
+    """How many leads wait for this person; the inbox has counted them already."""
+    counted: int | None = getattr(request, "leads_waiting", None)
+    count = count_waiting(user.sight) if counted is None else counted
+    return capped(count) if count else ""
 
 
 def initials(user: User) -> str:
@@ -77,5 +87,10 @@ HTMX_SETTINGS = json.dumps({
 
 def _open_to(user: User) -> Iterable[Destination]:
     for destination in RAIL:
-        if user.has_perm(destination.permission) if destination.permission else user.is_staff:
+        if _opens(user, destination):
             yield destination
+
+
+def _opens(user: User, destination: Destination) -> bool:
+    permissions = destination.permission.split()
+    return any(map(user.has_perm, permissions)) if permissions else user.is_staff

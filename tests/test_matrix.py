@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from leads.models import Contact
+from leads.models import Contact, Hold
 from nurture.models import Message, Template
 from nurture.outbox import Recipient, queue_messages
 
@@ -41,6 +41,8 @@ def to(*roles: str, status: int = 200, others: int = 403) -> dict[str, int]:
 
 EVERY_ROLE = to("rep", "marketer", "manager", "administrator")
 EDITORS = to("rep", "marketer", "administrator")
+INBOX = to("rep", "manager", "administrator")
+WORKERS = to("rep", "administrator", status=302)
 ANYBODY = dict.fromkeys(ROLES, 200)
 
 TABLE: dict[str, Address] = {
@@ -49,6 +51,17 @@ TABLE: dict[str, Address] = {
     "logout": Address(post=dict.fromkeys(ROLES, 302)),
     "preferences": Address(get=EVERY_ROLE, post=EVERY_ROLE),
     "choose-language": Address(post=dict.fromkeys(ROLES, 302), data={"language": "ko", "next": "/"}),
+    "inbox": Address(get=INBOX),
+    "inbox-live": Address(get=to("rep", "manager", "administrator", status=204)),
+    "inbox-accept": Address(post=WORKERS, of_contact=True),
+    "inbox-reject": Address(post=to("rep", "administrator"), data={"rejection": "0"}, of_contact=True),
+    "inbox-claim": Address(post=WORKERS, of_contact=True),
+    "inbox-release": Address(post=WORKERS, of_contact=True),
+    "inbox-call": Address(post=WORKERS, data={"outcome": "reached"}, of_contact=True),
+    "inbox-email": Address(post=WORKERS, of_contact=True),
+    "inbox-note": Address(post=WORKERS, data={"note": "called back"}, of_contact=True),
+    "inbox-assign": Address(post=to("manager", "administrator", status=302), data={"owner": ""}),
+    "inbox-undo": Address(post=WORKERS),
     "contact-list": Address(get=EVERY_ROLE),
     "company-list": Address(get=EVERY_ROLE),
     "company-detail": Address(get=EVERY_ROLE),
@@ -78,10 +91,9 @@ def names(resolver: URLResolver) -> Iterator[str]:
         if isinstance(pattern, URLResolver):
             if pattern.app_name != "admin" and not str(pattern.pattern).startswith(("v1/", "api/")):
                 yield from names(pattern)
-        elif isinstance(pattern, URLPattern) and pattern.name:
-            # signed addresses in e-mails (m/) know no roles: test_mail_links is about them
-            if not str(pattern.pattern).startswith(("api/", "m/")):
-                yield pattern.name
+        # Signed addresses in e-mails (m/) know no roles: test_mail_links is about them.
+        elif pattern.name and not str(pattern.pattern).startswith(("api/", "m/")):
+            yield pattern.name
 
 
 def test_every_address_has_its_line():
@@ -104,6 +116,7 @@ def there(sql_lead, hanbit) -> dict[str, list[int]]:
     return {
         "contact_id": sql_lead.pk,
         "company_id": hanbit.pk,
+        "hold_id": Hold.objects.create(contact=sql_lead, kind=Hold.Kind.ACCEPTED).pk,
         "message_id": Message.objects.get().pk,
         "template_id": template.pk,
     }

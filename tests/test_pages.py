@@ -231,13 +231,14 @@ def test_the_list_costs_the_same_queries_for_one_row_and_for_a_full_page(
         Contact(first_name="A", known_at=timezone.now(), owner=rita, company=hanbit, source=source)
         for _ in range(number)
     )
-    # session, person, their and their groups' permissions, contacts, sources, and the count if there are more
-    with django_assert_num_queries(6 if number == 1 else 7):
+    # session, person, their and their groups' permissions, contacts, sources, the count if there are more; how many
+    # leads wait
+    with django_assert_num_queries(7 if number == 1 else 8):
         as_rita.get(reverse("contact-list"))
 
 
 def test_a_search_costs_one_query_more(as_rita, sql_lead, django_assert_num_queries):
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         as_rita.get(reverse("contact-list"), {"q": "kim"})
 
 
@@ -284,13 +285,13 @@ def test_the_contact_page_shows_who_what_and_what_is_known(as_rita, busy_lead):
 def test_the_contact_page_costs_the_same_queries_however_much_happened(
     as_rita, busy_lead, django_assert_num_queries
 ):
-    # session, person, 2 permissions, contact; timeline: stages, merges, interactions; then identities, hold,
-    # attributes, consents, stage changes
-    with django_assert_num_queries(13):
+    # session, person, 2 permissions, contact; timeline: stages, merges, interactions, decisions, owners; then
+    # identities, hold, attributes, consents, stage changes; how many leads wait
+    with django_assert_num_queries(16):
         as_rita.get(page_of(busy_lead))
     for number in range(2 * ENTRIES):
         visit(busy_lead, ago=timedelta(hours=number))
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(16):
         as_rita.get(page_of(busy_lead))
 
 
@@ -498,7 +499,7 @@ def test_a_company_page_lists_the_people_one_may_see(client, rita, bruno, hanbit
 
 def test_the_company_list_goes_on_by_name(as_rita, hanbit, django_assert_num_queries):
     type(hanbit).objects.bulk_create(type(hanbit)(name=f"Company {number:03}") for number in range(ROWS + 5))
-    with django_assert_num_queries(5):  # session, person, 2 permissions, companies
+    with django_assert_num_queries(6):  # session, person, 2 permissions, companies, how many leads wait
         first = as_rita.get(reverse("company-list"))
     second = as_rita.get(reverse("company-list") + first.context["next"])
     names = [company.name for company in (*first.context["companies"], *second.context["companies"])]

@@ -14,10 +14,13 @@ from django import template
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
-from leads.models import Interaction, Outcome, Stage, StageChange
+from leads.contacting import CallOutcome
+from leads.models import Assignment, Hold, Interaction, Outcome, Stage, StageChange
+from leads.waiting import promised_call
 
 from .shell import (
     _,
@@ -112,12 +115,19 @@ def timeline_entry(row: Any) -> SafeString:
         return interaction_entry(row)
     if isinstance(row, StageChange):
         return stage_entry(row)
+    if isinstance(row, Hold):
+        return decision_entry(row)
+    if isinstance(row, Assignment):
+        return assignment_entry(row)
     return render_to_string("leads/timeline/mergerecord.html", {"row": row})  # too rare to be written here
 
 
 def interaction_entry(interaction: Any) -> SafeString:
     """An interaction with the annotations that the timeline reads along."""
-    beside = " · ".join(particulars(interaction))
+    told = interaction.properties if isinstance(interaction.properties, dict) else {}
+    note = str(told.get("note", "")) if interaction.by_id else ""
+    ours = {"note", "outcome", "call_back_at"} if interaction.by_id else set()
+    beside = " · ".join([*_talk(interaction, told), *particulars(interaction)])
     kind = _(interaction.kind_name) if interaction.kind_name else interaction.kind_id  # as `str(kind)`
     return _written(
         (
@@ -126,7 +136,8 @@ def interaction_entry(interaction: Any) -> SafeString:
             f" <strong>{escape(interaction.target)}</strong>" if interaction.target else "",
             f' <span class="muted small">{escape(beside)}</span>' if beside else "",
             _sentiment(interaction.sentiment),
-            _details(interaction),
+            f'<p class="note-text">{escape(note)}</p>' if note else "",
+            _details({key: value for key, value in told.items() if key not in ours}),
             f"</div>{clock(interaction.occurred_at)}</li>\n",
         )
     )
@@ -171,8 +182,56 @@ def _sentiment(sentiment: int | None) -> str:
     return f' <span class="small {name}">{escape(words)}</span>'
 
 
-def _details(interaction: Any) -> str:
-    filled = pairs(interaction.properties)
+def _talk(interaction: Any, told: dict[str, Any]) -> list[str]:
+    """Of what somebody of ours wrote down: what came of it, until when, and who it was."""
+    if not interaction.by_id:
+        return []
+    outcome = str(CallOutcome(told["outcome"]).label) if told.get("outcome") in CallOutcome.values else ""
+    promised = promised_call(told)
+    back = f"{timezone.localtime(promised):%Y-%m-%d %H:%M}" if promised else ""
+    return [words for words in (outcome, back, interaction.by_name) if words]
+
+
+def decision_entry(hold: Any) -> SafeString:
+    """A rep's decision, with the annotations `by_name` and `rejection_name`."""
+    accepted = hold.kind == "accepted"
+    words = _("Accepted") if accepted else _("Rejected")
+    beside = [_(hold.rejection_name) if hold.rejection_name else "", hold.by_name or ""]
+    if hold.recycle_on:
+        beside.insert(
+            1, _("try again on %(day)s") % {"day": date_format(hold.recycle_on, "MONTH_DAY_FORMAT")}
+        )
+    if hold.released_at:
+        beside.append(_("ended"))
+    note = f'<p class="note-text">{escape(hold.reason)}</p>' if hold.reason else ""
+    return _written(
+        (
+            f'<li class="entry"><span class="entry-mark">{icon("check" if accepted else "back")}</span>',
+            f"<div><strong>{escape(words)}</strong>",
+            f' <span class="muted small">{escape(" · ".join(part for part in beside if part))}</span>',
+            f"{note}</div>{clock(hold.at)}</li>\n",
+        )
+    )
+
+
+def assignment_entry(assignment: Any) -> SafeString:
+    """A change of owner, with the annotations `by_name` and `owner_name`."""
+    if assignment.owner_name:
+        words = _("Given to %(owner)s") % {"owner": assignment.owner_name}
+    else:
+        words = _("Given back to the queue")
+    beside = [assignment.reason, assignment.by_name if assignment.by_id != assignment.owner_id else ""]
+    return _written(
+        (
+            f'<li class="entry"><span class="entry-mark">{icon("person")}</span><div>{escape(words)}',
+            f' <span class="muted small">{escape(" · ".join(part for part in beside if part))}</span>',
+            f"</div>{clock(assignment.at)}</li>\n",
+        )
+    )
+
+
+def _details(properties: dict[str, Any]) -> str:
+    filled = pairs(properties)
     if not filled:
         return ""
     lines = "".join(f"<dt>{escape(str(key))}</dt><dd>{escape(answer(value))}</dd>" for key, value in filled)

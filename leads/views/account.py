@@ -1,7 +1,7 @@
-"""A person's own settings: language and time zone."""
+"""A person's own settings, language and time zone, and the page that they begin on."""
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -10,6 +10,12 @@ from django.views.decorators.http import require_POST
 
 from .access import PageRequest, allowed
 from .forms import OWN_NAMES, PreferencesForm
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """The page that a person works on: for those who call leads, the inbox."""
+    works = request.user.is_authenticated and request.user.has_perm("leads.work_inbox")
+    return redirect("inbox" if works else "contact-list")
 
 
 @allowed()

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
+from django.db.models import F
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -87,7 +88,10 @@ def contact_owner(request: PageRequest, contact: Contact) -> HttpResponse:
 
 
 _identities = CompiledRows(Identity.objects.order_by("kind", "-created_at"), limit=IDENTITIES_SHOWN + 1)
-_hold = CompiledRows(Hold.objects.filter(released_at=None).annotate(by_name=person("by")), limit=1)
+_hold = CompiledRows(
+    Hold.objects.filter(released_at=None).annotate(by_name=person("by"), rejection_name=F("rejection__name")),
+    limit=1,
+)
 _consents = CompiledRows(Consent.objects.order_by("purpose", "channel", "-at").distinct("purpose", "channel"))
 
 

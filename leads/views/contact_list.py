@@ -68,14 +68,14 @@ class Filters:
         start, end = (read_day(query.get(name, "")) if reached in STEPS else None for name in ("from", "to"))
         return cls(
             q=query.get("q", "").replace("\0", "").strip()[:200],
-            stage=_one_of(query.get("stage"), Stage.values),
-            owner=_one_of(query.get("owner"), OWNERS),
+            stage=one_of(query.get("stage"), Stage.values),
+            owner=one_of(query.get("owner"), OWNERS),
             source=source if source == NO_SOURCE or _is_id(source) else "",
             reached=reached if reached in STEPS else "",
             start=start.isoformat() if start else "",
             end=end.isoformat() if end else "",
-            outcome=_one_of(query.get("outcome"), outcomes),
-            sort=_one_of(query.get("sort"), ORDERS),
+            outcome=one_of(query.get("outcome"), outcomes),
+            sort=one_of(query.get("sort"), ORDERS),
         )
 
     def query(self, **changes: str) -> str:
@@ -173,7 +173,7 @@ class Row(NamedTuple):
         return name or self.owner__username or ""
 
 
-contact_name: Callable[[Row], str] = vars(Contact)["name"].fget
+contact_name: Callable[[Any], str] = vars(Contact)["name"].fget
 """`Contact.name`, which reads nothing but columns that a row has too"""
 
 
@@ -266,13 +266,13 @@ def contact_list(request: PageRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "filters": filters,
         "page": page,
-        "sources": [("", _("Any source")), *_sources(), (NO_SOURCE, _("No source"))],
+        "sources": [("", _("Any source")), *source_choices(), (NO_SOURCE, _("No source"))],
         **_choices(get_language()),
     }
     if not request.htmx or request.htmx.history_restore_request:
         return render(request, "leads/contact_list.html", context)
     response = render(request, "leads/contact_results.html", context)
-    return _with_address(request, response)
+    return with_address(request, response, "contact-list")
 
 
 def _is_id(text: str) -> bool:
@@ -290,7 +290,7 @@ def _choices(language: str) -> dict[str, list[tuple[str, str]]]:
     return {name: [(value, str(words)) for value, words in options] for name, options in choices.items()}
 
 
-def _sources() -> list[tuple[str, str]]:
+def source_choices() -> list[tuple[str, str]]:
     statement = _sources_statement()
     return [(str(pk), name) for pk, name in statement.run(())] if statement else []
 
@@ -301,10 +301,10 @@ def _sources_statement() -> Prepared | None:
     return Prepared.compile(Source.objects.values_list("pk", "name"))
 
 
-def _with_address(request: PageRequest, response: HttpResponse) -> HttpResponse:
+def with_address(request: PageRequest, response: HttpResponse, page: str) -> HttpResponse:
     """Give the browser the address of what it now shows, without blanks; typing on makes no new history."""
     asked = {name: value for name, value in request.GET.items() if value}
-    address = reverse("contact-list") + (f"?{urlencode(asked, safe=',')}" if asked else "")
+    address = reverse(page) + (f"?{urlencode(asked, safe=',')}" if asked else "")
     shown = parse_qs(urlsplit(request.htmx.current_url or "").query)
     same = {name: values[-1] for name, values in shown.items() if name != "q"} == {
         name: value for name, value in asked.items() if name != "q"
@@ -332,5 +332,5 @@ def _count_statement(choice: Choice) -> Prepared | None:
     return Prepared.compile_count(choice.contacts().order_by()[: COUNTED_AT_MOST + 1])
 
 
-def _one_of(value: str | None, choices: Any) -> str:
+def one_of(value: str | None, choices: Any) -> str:
     return value if value in choices and value is not None else ""

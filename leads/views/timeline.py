@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from leads.compiled import CompiledRows, person
-from leads.models import Contact, Interaction, MergeRecord, StageChange
+from leads.models import Assignment, Contact, Hold, Interaction, MergeRecord, StageChange
 
 ENTRIES = 50
 
@@ -87,10 +87,13 @@ TABLES = (
             kind_channel=F("kind__channel"),
             source_name=F("source__name"),
             campaign_name=F("campaign__name"),
+            by_name=person("by"),
         ),
         "occurred_at",
         without=("identity", "received_at"),
     ),
+    Table(Hold.objects.annotate(by_name=person("by"), rejection_name=F("rejection__name")), "at"),
+    Table(Assignment.objects.annotate(by_name=person("by"), owner_name=person("owner")), "at"),
 )
 
 
@@ -105,7 +108,7 @@ def read_timeline(contact: Contact, before: str = "") -> Timeline:
         list(table.after(place, rank, contact.pk)) if place else table.newest(contact.pk)
         for rank, table in enumerate(TABLES)
     ]
-    stage_changes, merges, _interactions = tables
+    stage_changes, merges, *_others = tables
     prefetch_related_objects(merges, "absorbed")  # asks nothing for the many who were never merged
     streams = [
         [Entry(getattr(row, table.at), rank, row) for row in rows]

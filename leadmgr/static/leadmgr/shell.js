@@ -43,7 +43,7 @@ document.addEventListener("keydown", (event) => {
 /** Esc closes the menu or leaves the field; dialogs close by themselves. */
 function close(event) {
   if (help.open) return;
-  const menu = document.querySelector(".menu[open]");
+  const menu = document.querySelector(":is(.menu, [data-closes])[open]");
   if (menu) {
     menu.open = false;
     menu.querySelector("summary").focus();
@@ -53,7 +53,7 @@ function close(event) {
 }
 
 document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll(".menu[open]")) {
+  for (const menu of document.querySelectorAll(":is(.menu, [data-closes])[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
   }
 });
@@ -64,11 +64,17 @@ function note(template) {
   fade();
 }
 
+/** A note goes after a while, later where it offers to undo something, and not while somebody is at it. */
+let fading;
 function fade() {
   const notes = document.querySelector(".notes");
-  if (notes.childElementCount) setTimeout(() => notes.replaceChildren(), 6000);
+  clearTimeout(fading);
+  if (!notes.childElementCount) return;
+  const seconds = notes.querySelector("form") ? 20 : 6;
+  fading = setTimeout(() => (notes.matches(":hover, :focus-within") ? fade() : notes.replaceChildren()), seconds * 1000);
 }
 fade();
+document.addEventListener("htmx:oobAfterSwap", (event) => event.detail.target.id === "notes" && fade());
 
 for (const name of ["htmx:responseError", "htmx:sendError"]) {
   document.addEventListener(name, () => note(document.getElementById("load-failed")));
