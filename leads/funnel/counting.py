@@ -33,7 +33,7 @@ from leads.models import (
 )
 from leads.models.funnel import FunnelStep
 
-from .milestones import AT, Reached, decide, declared_attributes, read_facts
+from .milestones import AT, STEPS, Reached, decide, declared_attributes, read_facts
 from .times import bucket_of
 
 DEFINITIONS = 1
@@ -125,7 +125,7 @@ def _note_claim(declared: tuple[str, ...]) -> int:
     if not contacts:
         return 0
     noted = {
-        row[0]: Reached(row[0], row[1], row[2], FunnelStep(row[3]), row[4], row[5:])
+        row[0]: Reached(row[0], row[1], row[2], STEPS[row[3]], row[4], row[5:])
         for row in Milestones.objects.filter(contact__any=contacts).values_list(
             "contact_id", "day", "source_id", *COLUMNS[3:]
         )

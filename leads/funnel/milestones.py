@@ -40,6 +40,7 @@ from leads.sets import GIVEN_LATER, Prepared
 
 AT = ("known_at", "responded_at", "scoreable_at", "mql_at", "sql_at", "accepted_at", "won_at")
 """the column of `Milestones` for each step"""
+STEPS = tuple(FunnelStep)
 
 DESCRIBING = ("job_title", "department", "seniority", "occupation", "country", "region", "city")
 AT_LEAST_MQL = (Stage.MQL, Stage.SQL, Stage.CUSTOMER)
@@ -88,20 +89,20 @@ class Reached:
 
 def decide(facts: Facts, noted: Reached | None) -> Reached:
     """The milestones that the facts mean; `noted` are those that were noted before."""
-    own = [_own_moment(step, facts, noted) for step in FunnelStep]
-    at: list[datetime | None] = [None] * len(own)
+    at: list[datetime | None] = [None] * len(STEPS)
+    reached = FunnelStep.CONTACT
     skipped = 0
     later: datetime | None = None
-    for step in reversed(FunnelStep):
-        moment = own[step]
+    for step in reversed(STEPS):
+        moment = _own_moment(step, facts, noted)
         if moment is not None:
             moment = max(moment, facts.known_at)
         if later is not None and (moment is None or later < moment):
             skipped |= 1 << step
         elif moment is not None:
+            reached = max(reached, step)
             later = moment
         at[step] = later
-    reached = max(step for step in FunnelStep if at[step] is not None)
     return Reached(facts.contact, cohort_day(facts.known_at), facts.source, reached, skipped, tuple(at))
 
 
