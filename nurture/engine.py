@@ -107,13 +107,13 @@ def _run_claim(step: int, now: datetime) -> int:
             break
         going_on: dict[int, list[Visitor]] = defaultdict(list)
         for here in sorted(at_steps):
-            for decision, visitors in _visit(steps, here, at_steps[here], done, now, outcomes):
+            for decision, group in _visit(steps, here, at_steps[here], done, now, outcomes):
                 if decision.step is None:
-                    outcomes.ended[done + 1] += _enrolments(visitors)
+                    outcomes.ended[done + 1] += _enrolments(group)
                 elif decision.at is None:
-                    going_on[decision.step] += visitors
+                    going_on[decision.step] += group
                 else:
-                    outcomes.waiting[decision.step, decision.at, done + 1] += _enrolments(visitors)
+                    outcomes.waiting[decision.step, decision.at, done + 1] += _enrolments(group)
         at_steps = going_on
     for here, visitors in at_steps.items():
         circle = _("More than %(most)d steps without a wait: the workflow goes round in a circle.")

@@ -51,18 +51,18 @@ class Does:
     otherwise: int | None = None
 
 
-def send(mail: Mail, **ways: int) -> Does:
-    return Does("send_email", mail=mail, **ways)
+def send(mail: Mail) -> Does:
+    return Does("send_email", mail=mail)
 
 
-def wait(days: int, **ways: int) -> Does:
-    return Does("wait", minutes=days * DAY, **ways)
+def wait(days: int, next: int | None = None) -> Does:  # noqa: A002 (as the column)
+    return Does("wait", minutes=days * DAY, next=next)
 
 
-def branch(kind: str, within_days: int, **ways: int) -> Does:
+def branch(kind: str, within_days: int, otherwise: int | None = None) -> Does:
     """Whether they did something lately, at least once."""
     condition = {"count": {"kind": kind, "within_days": within_days}, "op": "at_least", "value": 1}
-    return Does("branch", condition=condition, **ways)
+    return Does("branch", condition=condition, otherwise=otherwise)
 
 
 END = Does("end")

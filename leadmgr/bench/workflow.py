@@ -153,7 +153,7 @@ def _furnish(now: datetime, say: Say) -> dict[str, Any]:
         ]
         wait, branch, send = (step.pk for step in steps)
         version = current_version(template)
-        names = {
+        names: dict[str, Any] = {
             "workflow": workflow.pk, "track": track.pk, "wait": wait, "branch": branch, "send": send,
             "template": template.pk, "version": version.pk, "now": now, "later": now + WAIT,
         }  # fmt: skip
