@@ -1,6 +1,6 @@
 """Tracks, workflows and their steps; who is in them, read-only, with what an error stopped."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
@@ -77,7 +78,7 @@ class StepFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
 
     @cached_property
     def targets(self) -> list[tuple[int, str]]:
-        steps = Step.objects.filter(workflow=self.instance.pk).select_related("template", "otherwise")
+        steps = Step.objects.filter(workflow=self.instance.pk).select_related("template", "next", "otherwise")
         return [(step.pk, str(step)) for step in steps]
 
     def clean(self) -> None:
@@ -103,36 +104,13 @@ class Steps(StackedInline):
     formset = StepFormSet
     fk_name = "workflow"
     fields = (
-        "here_now", ("position", "kind"), ("template", "wait_minutes"), "condition", ("next", "otherwise"),
+        ("position", "kind"), ("template", "wait_minutes"), "condition", ("next", "otherwise"),
     )  # fmt: skip
-    readonly_fields = ("here_now",)
-    autocomplete_fields = ()
     collapsible = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request).select_related("template", "otherwise")
+        rows: QuerySet[Any] = super().get_queryset(request).select_related("template", "next", "otherwise")
         return rows
-
-    @admin.display(description=_("contacts here now"))
-    def here_now(self, step: Step) -> str:
-        """Those who come to it next, whether they still wait or an error stopped them there."""
-        if not step.pk:
-            return "–"
-        live = Enrolment.objects.filter(step=step, left_at__isnull=True)
-        found = live.filter(due_at__isnull=False).order_by()[:MOST_COUNTED].count()
-        failed = Enrolment.objects.filter(
-            workflow=step.workflow_id, step=step, status=Enrolment.Status.FAILED
-        )
-        stopped = failed.order_by()[:MOST_COUNTED].count()
-        words = str(AtLeast(found)) if found == MOST_COUNTED else f"{found:,}"
-        if not stopped:
-            return words
-        message = ngettext(
-            "%(here)s, and %(stopped)d stopped by an error",
-            "%(here)s, and %(stopped)d stopped by an error",
-            stopped,
-        )
-        return message % {"here": words, "stopped": stopped}
 
 
 @admin.register(Workflow)
@@ -145,7 +123,9 @@ class WorkflowAdmin(AudienceAdmin, RefusesWhileUsed):
     autocomplete_fields = ("track",)
     fields = (
         ("name", "track"), "stages", ("order", "active"), "audience", "audience_in_words", "audience_size",
+        "steps_in_words",
     )  # fmt: skip
+    readonly_fields = ("steps_in_words",)
     inlines = (Steps,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -163,8 +143,13 @@ class WorkflowAdmin(AudienceAdmin, RefusesWhileUsed):
     @admin.display(description=_("stopped by an error"))
     def stopped(self, workflow: Workflow) -> str:
         failed = Enrolment.objects.filter(workflow=workflow, status=Enrolment.Status.FAILED)
-        found = failed.order_by()[:MOST_COUNTED].count()
-        return str(AtLeast(found)) if found == MOST_COUNTED else f"{found:,}" if found else "–"
+        return _number(failed, lambda count: "%(n)s") or "–"
+
+    @admin.display(description=_("steps, and who is there now"))
+    def steps_in_words(self, workflow: Workflow) -> str:
+        steps = Step.objects.filter(workflow=workflow.pk).select_related("template", "next", "otherwise")
+        lines = [(step, _who_is_at(step)) for step in steps]
+        return format_html_join("", "<div>{} <b>{}</b></div>", lines) or "–"
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """The steps that are taken out go last, when it is known what comes after them."""
@@ -266,6 +251,26 @@ class EnrolmentAdmin(HistoryAdmin):
             "%(n)d enrolment tries its step again.", "%(n)d enrolments try their steps again.", retried
         )
         self.message_user(request, message % {"n": retried}, messages.SUCCESS)
+
+
+def _who_is_at(step: Step) -> str:
+    """Those who come to the step next, whether they still wait or an error stopped them there."""
+    coming = Enrolment.objects.filter(step=step, left_at__isnull=True, due_at__isnull=False)
+    failed = Enrolment.objects.filter(workflow=step.workflow_id, step=step, status=Enrolment.Status.FAILED)
+    words = [
+        _number(coming, lambda count: ngettext("%(n)s contact", "%(n)s contacts", count)),
+        _number(
+            failed, lambda count: ngettext("%(n)s stopped by an error", "%(n)s stopped by an error", count)
+        ),
+    ]
+    return ", ".join(filter(None, words))
+
+
+def _number(rows: QuerySet[Enrolment], message: Callable[[int], str]) -> str:
+    """How many there are, in words; blank for none."""
+    found = rows.order_by()[:MOST_COUNTED].count()
+    shown = str(AtLeast(found)) if found == MOST_COUNTED else f"{found:,}"
+    return message(found) % {"n": shown} if found else ""
 
 
 def _step_in_words(step: Step | None) -> str:

@@ -178,12 +178,11 @@ class Branch(StepKind):
     needs = "condition"
 
     def sentence(self, step: "Step") -> str:
-        condition = conditions.describe(step.condition)
-        if step.otherwise_id:
-            return _("If %(condition)s: go on; otherwise: step %(position)s") % {
-                "condition": condition, "position": step.otherwise.position,  # type: ignore[union-attr]
-            }  # fmt: skip
-        return _("If %(condition)s: go on; otherwise: end") % {"condition": condition}
+        return _("If %(condition)s: %(yes)s; otherwise: %(no)s") % {
+            "condition": conditions.describe(step.condition),
+            "yes": _step(step.next) if step.next else _("go on"),
+            "no": _step(step.otherwise) if step.otherwise else _("end"),
+        }
 
     def after_wait(self, step: "Step", time: str) -> str:
         return _("Waits until %(time)s; what comes then depends on whether %(condition)s.") % {
@@ -236,6 +235,18 @@ class End(StepKind):
 
 KINDS: dict[str, StepKind] = {kind.slug: kind for kind in (SendEmail(), Wait(), Branch(), End())}
 """every kind by its slug, in the order in which the admin offers them"""
+
+
+def describe(step: "Step") -> str:
+    """What the step does and where it leads, as an order: “Wait for 3 days, then step 8”."""
+    kind = KINDS[step.kind]
+    if step.next is None or kind.slug == Branch.slug:
+        return kind.sentence(step)
+    return _("%(sentence)s, then %(step)s") % {"sentence": kind.sentence(step), "step": _step(step.next)}
+
+
+def _step(step: "Step") -> str:
+    return _("step %(position)s") % {"position": step.position}
 
 
 def time_in_words(minutes: int) -> str:

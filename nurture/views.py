@@ -21,7 +21,7 @@ def contact_workflows(request: PageRequest, contact: Contact) -> HttpResponse:
     now = timezone.now()
     enrolments = Enrolment.objects.filter(contact=contact).select_related("workflow", "track")
     live = enrolments.filter(left_at=None).select_related(
-        "workflow", "track", "step__template", "step__otherwise"
+        "workflow", "track", "step__template", "step__next", "step__otherwise"
     )
     ended = list(enrolments.exclude(left_at=None).order_by("-left_at", "-pk")[:ENDED_SHOWN])
     under_way = [{"enrolment": one, "outlook": outlook(one, now)} for one in live]

@@ -80,11 +80,17 @@ def test_steps_are_shown_as_sentences_with_those_who_stand_there(as_mina, workfl
     Enrolment.objects.create(
         contact=cold_lead, workflow=workflow, track=workflow.track, step=end, due_at=timezone.now()
     )
+    Step.objects.filter(position=1).update(next=end)
     page = html.unescape(as_mina.get(address(workflow)).content.decode())
-    for sentence in ("1. Send “Your Ioniq 6”", "2. Wait for 1 day", "3. End the workflow"):
+    for sentence in (
+        "1. Send “Your Ioniq 6”, then step 3",
+        "2. Wait for 1 day",
+        "3. End the workflow <b>1 contact</b>",
+    ):
         assert sentence in page
     Enrolment.objects.update(status="failed", due_at=None)
-    assert "0, and 1 stopped by an error" in html.unescape(as_mina.get(address(workflow)).content.decode())
+    page = html.unescape(as_mina.get(address(workflow)).content.decode())
+    assert "3. End the workflow <b>1 stopped by an error</b>" in page
 
 
 def test_a_step_can_be_put_between_two_others(as_mina, workflow):

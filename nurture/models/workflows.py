@@ -137,10 +137,10 @@ class Step(models.Model):
 
     @property
     def in_words(self) -> str:
-        """The step as a sentence, such as “Send “Your Ioniq 6””."""
-        from nurture.steps import KINDS
+        """The step as a sentence, such as “Wait for 3 days, then step 8”."""
+        from nurture.steps import describe
 
-        return KINDS[self.kind].sentence(self)
+        return describe(self)
 
     def clean(self) -> None:
         """Refuse what the engine could not carry out."""
