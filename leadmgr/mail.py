@@ -5,6 +5,7 @@
 | LEADMGR_MAIL_URL | the mail server: smtp://user:password@host:25, smtp+tls:// (STARTTLS) or smtps:// (TLS) | files in the data folder |
 | LEADMGR_MAIL_FROM | the sender, such as "Hanbit Motors <news@hanbit.example>" | no-reply@ the host of LEADMGR_BASE_URL |
 | LEADMGR_MAIL_PROVIDER | a provider that django-anymail knows, such as postmark, instead of a mail server | none |
+| LEADMGR_MAIL_TIMEOUT | seconds that the mail server may be silent; a message without an answer by then is unknown | 20 |
 | ANYMAIL_… | that provider's settings, such as ANYMAIL_POSTMARK_SERVER_TOKEN | |
 | ANYMAIL_WEBHOOK_SECRET | "user:password" with which the provider's webhook calls; needed with a provider | |
 """  # noqa: E501
@@ -18,8 +19,6 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-SECONDS = 20
-"""how long the mail server may be silent; a message whose answer does not come by then is unknown"""
 SCHEMES = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 """scheme → usual port"""
 
@@ -31,7 +30,7 @@ def mail_settings(environment: Mapping[str, str], data_dir: Path, host: str) -> 
         raise ImproperlyConfigured("Set LEADMGR_MAIL_URL or LEADMGR_MAIL_PROVIDER, not both.")
     found: dict[str, Any] = {
         "DEFAULT_FROM_EMAIL": _sender(environment.get("LEADMGR_MAIL_FROM", ""), host),
-        "EMAIL_TIMEOUT": SECONDS,
+        "EMAIL_TIMEOUT": _seconds(environment.get("LEADMGR_MAIL_TIMEOUT", "20")),
         "EMAIL_FILE_PATH": str(data_dir / "outbox"),
         "MAIL_PROVIDER": provider,
         "ANYMAIL": {
@@ -56,6 +55,12 @@ def _sender(text: str, host: str) -> str:
             f"LEADMGR_MAIL_FROM is {text!r}; it must be an address, such as Hanbit Motors <news@hanbit.example>"
         )
     return text
+
+
+def _seconds(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 3600:
+        raise ImproperlyConfigured(f"LEADMGR_MAIL_TIMEOUT is {text!r}; it must be a whole number of seconds")
+    return int(text)
 
 
 def _server(url: str) -> dict[str, Any]:

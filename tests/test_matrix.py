@@ -52,7 +52,7 @@ TABLE: dict[str, Address] = {
     "preferences": Address(get=EVERY_ROLE, post=EVERY_ROLE),
     "choose-language": Address(post=dict.fromkeys(ROLES, 302), data={"language": "ko", "next": "/"}),
     "inbox": Address(get=INBOX),
-    "inbox-live": Address(get=to("rep", "manager", "administrator", status=204)),
+    "inbox-live": Address(get={**to("rep", "manager", "administrator", status=204), "nobody": 204}),
     "inbox-accept": Address(post=WORKERS, of_contact=True),
     "inbox-reject": Address(post=to("rep", "administrator"), data={"rejection": "0"}, of_contact=True),
     "inbox-claim": Address(post=WORKERS, of_contact=True),
