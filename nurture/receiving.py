@@ -117,7 +117,11 @@ def _judge_portion(now: datetime, after: int) -> tuple[int, int]:
     _note_first_acts(settled)
     for event in settled:
         if event.kind in STATUSES:
-            _act_on(event, now)
+            _act_on(event)
+        elif event.kind == Kind.UNSUBSCRIBED:
+            unsubscribe(
+                event.message, f"Reported by the mail provider, message {event.message_id}", event.occurred_at
+            )
     sets.update_rows(
         MessageEvent, ["judged_at", "judgement"], [(event.pk, now, event.judgement) for event in settled]
     )
@@ -183,7 +187,7 @@ def _note_first_acts(settled: Sequence[MessageEvent]) -> None:
         sets.update_rows(Message, [column], sorted(first.items()))
 
 
-def _act_on(event: MessageEvent, now: datetime) -> None:
+def _act_on(event: MessageEvent) -> None:
     """What a delivery, a bounce or a complaint means for the message, its address and its contact."""
     what = STATUSES[Kind(event.kind)]
     message = Message.objects.get(pk=event.message_id)
