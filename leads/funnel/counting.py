@@ -15,7 +15,19 @@ from operator import or_
 
 import orjson
 from django.conf import settings
-from django.db.models import Case, Count, DurationField, ExpressionWrapper, F, IntegerField, Q, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    Value,
+    When,
+)
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
@@ -79,9 +91,7 @@ def _count() -> int:
     declared = declared_attributes()
     fingerprint = _fingerprint(declared)
     if state.fingerprint != fingerprint:
-        sets.insert_select(FunnelTouch, ["contact"], Contact.objects.known().values("pk"))
-        gone = Milestones.objects.filter(contact__isnull=False).exclude(contact__in=Contact.objects.known())
-        sets.insert_select(FunnelTouch, ["contact"], gone.values("contact"))
+        _mark_everybody()
         FunnelState.objects.filter(pk=state.pk).update(fingerprint=fingerprint)
     total = 0
     until = timezone.now()
@@ -94,6 +104,14 @@ def _count() -> int:
         pass
     FunnelState.objects.filter(pk=state.pk).update(counted_at=until, seconds=time.monotonic() - began)
     return total
+
+
+def _mark_everybody() -> None:
+    """Those who are counted, of whom some may be so no longer, and those who are not counted yet."""
+    counted = Milestones.objects.filter(contact__isnull=False)
+    sets.insert_select(FunnelTouch, ["contact"], counted.values("contact"))
+    others = Contact.objects.known().filter(~Exists(Milestones.objects.filter(contact=OuterRef("pk"))))
+    sets.insert_select(FunnelTouch, ["contact"], others.values("pk"))
 
 
 def _rests(state: FunnelState, now: datetime) -> bool:
