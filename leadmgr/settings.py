@@ -368,3 +368,6 @@ LOGGING = {
 # How many touches one scoring transaction claims: large enough to share the cost of a statement, small
 # enough that its locks are held for about a tenth of a second.
 TOUCH_CLAIM = int(os.environ.get("LEADMGR_TOUCH_CLAIM", "2000"))
+
+# How many open pages one web process tells of changes; each costs an open connection and some kilobytes.
+LIVE_STREAMS_MOST = int(os.environ.get("LEADMGR_LIVE_STREAMS", "1000"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
+import psycopg
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import EmptyResultSet
 from django.db import OperationalError, connection, transaction
@@ -257,6 +258,20 @@ def refresh_statistics(*models: type[Model]) -> None:
 def notify(channel: str, payload: str) -> None:
     """NOTIFY: whoever listens on `channel` gets `payload` once the transaction has committed."""
     _execute("SELECT pg_notify(%s, %s)", [channel, payload])
+
+
+def listen(channel: str, patience_seconds: float) -> Iterator[str | None]:
+    """LISTEN on `channel` by a connection of its own: each payload as it comes, None when nothing came for so long.
+
+    The first None says that it listens. Raises what psycopg raises when the connection breaks.
+    """
+    with psycopg.connect(**{**connection.get_connection_params(), "autocommit": True}) as own:
+        own.execute(f"LISTEN {_quote(channel)}")
+        yield None
+        while True:
+            for notification in own.notifies(timeout=patience_seconds):
+                yield notification.payload
+            yield None
 
 
 def run_once_at_a_time(name: str) -> "_AdvisoryLock":

@@ -11,6 +11,7 @@ from django.utils import timezone
 from leads import sets
 from leads.bell import ring
 from leads.funnel import mark_for_counting
+from leads.live import announce
 from leads.models import Contact, Handoff, Hold, Stage, StageChange, User
 from leads.models.people import TEMPERATURES
 
@@ -90,6 +91,7 @@ def move_to_stage(
         mark_for_counting(row[0] for row in changed)
         _hand_over(opened, at)
         _withdraw(withdrawn, at)
+        announce([row[0] for row in opened] + withdrawn)
         if moved:
             ring("stage-changed")
     return moved

@@ -1,9 +1,9 @@
 """The addresses of the product's own pages about people and companies."""
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LoginView
 from django.urls import path
 
-from leads.views.account import choose_language, home, preferences
+from leads.views.account import Logout, choose_language, home, preferences
 from leads.views.companies import company_detail, company_list
 from leads.views.contact import contact_detail, contact_edit, contact_owner
 from leads.views.contact_list import contact_list
@@ -25,7 +25,7 @@ from leads.views.inbox_live import inbox_live
 urlpatterns = [
     path("", home, name="home"),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", Logout.as_view(), name="logout"),
     path("preferences/", preferences, name="preferences"),
     path("preferences/language/", choose_language, name="choose-language"),
     path("inbox/", inbox, name="inbox"),

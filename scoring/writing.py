@@ -5,11 +5,22 @@ from datetime import date, datetime
 from functools import partial
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import (
+    BooleanField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django_cte import with_cte
 
 from leads import sets
 from leads.conditions import Scope
+from leads.live import announce
 from leads.models import Contact, Direction, Hold, Interaction, InteractionKind, StageChange
 from leads.stages import move_to_stage
 from scoring.evaluate import evaluated, since_rejection
@@ -29,6 +40,7 @@ class Scored:
     stage: str
     queued_at: datetime | None
     written_verdict: str
+    watched: bool
     last_active_at: datetime | None = None
 
     @property
@@ -55,6 +67,7 @@ def score_touched_contacts(contacts: list[int], definitions: Definitions, as_of:
         moving = [row for row in rows if row.moves]
         several = len(definitions.sheets) > 1
         _store(rows, moving, sheet, as_of, now, ScoreChange.Cause.INTERACTION, several)
+        announce(row.contact for row in rows if row.watched)
     _without_sheet(definitions, as_of, scope, now)
     _move_rejected(definitions, as_of, scope, now)
 
@@ -149,12 +162,19 @@ def _write_portion(
     return len({row.contact for row in rows if row.value != row.before} | {row.contact for row in moving})
 
 
-COLUMNS = ("pk", "value", "score", "scored_at", "stage", "queued_at", "verdict")
+COLUMNS = ("pk", "value", "score", "scored_at", "stage", "queued_at", "verdict", "watched")
+
+
+WATCHED = Q(queued_at__isnull=False) | Q(rise__gt=0) | Q(owner__isnull=False)
+"""whom reps have before their eyes; nobody else's change is announced"""
 
 
 def _evaluated_rows(sheet: Sheet, definitions: Definitions, as_of: date, scope: Scope) -> QuerySet[Contact]:
     scores, contacts = evaluated(sheet, definitions, as_of, scope)
-    decided = contacts.annotate(verdict=verdict_by_score(definitions, scope, as_of))
+    decided = contacts.annotate(
+        verdict=verdict_by_score(definitions, scope, as_of),
+        watched=ExpressionWrapper(WATCHED, BooleanField()),
+    )
     complete: QuerySet[Contact] = with_cte(scores, select=decided)
     return complete
 

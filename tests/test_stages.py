@@ -194,7 +194,7 @@ def test_a_contact_that_was_merged_away_is_not_moved(cold_lead, mql_lead):
 def test_moving_many_costs_the_same_number_of_queries_as_moving_one(django_assert_num_queries):
     leads = [make_contact("Lead", str(number), f"lead{number}@fjordly.example") for number in range(20)]
     for some in (leads[:1], leads[1:]):
-        with django_assert_num_queries(5):  # savepoint, lock, update, insert, release
+        with django_assert_num_queries(6):  # savepoint, lock, update, insert, the funnel's mark, release
             move_to_stage([Move(lead.pk, Stage.SQL) for lead in some], StageChange.Cause.REP)
     assert StageChange.objects.count() == 40
 

@@ -1,12 +1,17 @@
 """A person's own settings, language and time zone, and the page that they begin on."""
 
+from typing import Any
+
 from django.contrib import messages
+from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
+
+from leads.live import announce_logout
 
 from .access import PageRequest, allowed
 from .forms import OWN_NAMES, PreferencesForm
@@ -16,6 +21,15 @@ def home(request: HttpRequest) -> HttpResponse:
     """The page that a person works on: for those who call leads, the inbox."""
     works = request.user.is_authenticated and request.user.has_perm("leads.work_inbox")
     return redirect("inbox" if works else "contact-list")
+
+
+class Logout(LogoutView):
+    """Ends the session, and the open streams of its other pages with it."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.session.session_key:
+            announce_logout(request.session.session_key)
+        return super().post(request, *args, **kwargs)
 
 
 @allowed()

@@ -105,7 +105,10 @@ def in_view(view: str, sight: Sight) -> ContactQuerySet:
     if view == RISING:
         taken = Exists(decided.filter(kind=Hold.Kind.ACCEPTED))
         return leads.filter(rise__gt=0, queued_at__isnull=True).exclude(taken)
-    sent_back_until: dict[str, Any] = {"decided__kind": Hold.Kind.REJECTED, "decided__recycle_on__isnull": False}
+    sent_back_until: dict[str, Any] = {
+        "decided__kind": Hold.Kind.REJECTED,
+        "decided__recycle_on__isnull": False,
+    }
     return _with_decision(leads).filter(**sent_back_until)
 
 
