@@ -25,6 +25,7 @@ from leads.models import (
     Identity,
     Interaction,
     InteractionKind,
+    KpiExport,
     MergeRecord,
     RejectionReason,
     Segment,
@@ -46,7 +47,7 @@ HISTORIES = [model for model in MODELS if isinstance(admin.site._registry[model]
 OURS = {
     "Assignment", "Attribute", "Campaign", "CaptureKey", "Company", "Consent", "Contact", "Enrolment", "Group",
     "Handoff", "Hold", "RejectionReason",
-    "Identity", "Interaction", "InteractionKind", "MergeRecord", "Rule", "RuleGroup", "Score", "ScoreChange",
+    "Identity", "Interaction", "InteractionKind", "KpiExport", "MergeRecord", "Rule", "RuleGroup", "Score", "ScoreChange",
     "ScoreSheet", "Segment", "Source", "StageChange", "Team", "Threshold", "TokenProxy", "Track", "User",
     "Workflow",
 }  # fmt: skip
@@ -107,6 +108,7 @@ def filled(sql_lead, cold_lead, mql_lead, rita, seoul) -> dict[type, object]:
         ScoreChange.objects.create(contact=sql_lead, sheet=sheet, before=0, after=84, cause="interaction"),
         Enrolment.objects.create(contact=sql_lead, workflow=workflow, track=track),
         TokenProxy.objects.get(user=rita),
+        KpiExport.objects.create(by=rita, page="funnel"),
     ]  # fmt: skip
     return {type(row): row for row in rows}
 
