@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.utils.formats import date_format, number_format
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from leads.models import FunnelStep
 
@@ -105,33 +106,42 @@ def reached_words(step: FunnelStep, first: date | None, last: date | None) -> st
     return _("Funnel: %(step)s") % {"step": step.label}
 
 
-def definition(step: FunnelStep) -> str:
-    """What a step's figure counts."""
-    return {
-        FunnelStep.CONTACT: _(
-            "People who became known in this period: from then on an e-mail address, a phone number or an id names"
-            " them. Visitors without a name and archived people are not counted; who was merged counts once."
-        ),
-        FunnelStep.RESPONDED: _(
-            "Of these, the people who have done something themselves so far, such as opening a page or filling in a"
-            " form. What you send or do does not count, nor what mail scanners do."
-        ),
-        FunnelStep.SCOREABLE: _(
-            "People who responded and of whom enough is known to score them: an e-mail address or a phone number, and"
-            " at least one of company, job title, department, seniority, occupation, country, region, city or an"
-            " attribute of your own."
-        ),
-        FunnelStep.MQL: _(
-            "People who have become MQL so far, even if their score has fallen since."
-        ),
-        FunnelStep.SQL: _(
-            "People who have become SQL so far, even if their score has fallen since."
-        ),
-        FunnelStep.ACCEPTED: _(
-            "People whom a rep has accepted so far. An acceptance that was taken back does not count."
-        ),
-        FunnelStep.WON: _("People with the outcome “won”. A win that was corrected does not count."),
-    }[step]  # fmt: skip
+DEFINITIONS: dict[FunnelStep, Promise] = {
+    FunnelStep.CONTACT: gettext_lazy(
+        "People who became known in this period: from then on an e-mail address, a phone number or an id names"
+        " them. Visitors without a name and archived people are not counted; who was merged counts once."
+    ),
+    FunnelStep.RESPONDED: gettext_lazy(
+        "Of these, the people who have done something themselves so far, such as opening a page or filling in a"
+        " form. What you send or do does not count, nor what mail scanners do."
+    ),
+    FunnelStep.SCOREABLE: gettext_lazy(
+        "People who responded and of whom enough is known to score them: an e-mail address or a phone number, and"
+        " at least one of company, job title, department, seniority, occupation, country, region, city or an"
+        " attribute of your own."
+    ),
+    FunnelStep.MQL: gettext_lazy(
+        "People who have become MQL so far, even if their score has fallen since."
+    ),
+    FunnelStep.SQL: gettext_lazy(
+        "People who have become SQL so far, even if their score has fallen since."
+    ),
+    FunnelStep.ACCEPTED: gettext_lazy(
+        "People whom a rep has accepted so far. An acceptance that was taken back does not count."
+    ),
+    FunnelStep.WON: gettext_lazy("People with the outcome “won”. A win that was corrected does not count."),
+}  # fmt: skip
+"""what each step's figure counts"""
+
+
+NARROWEST: dict[FunnelStep, Promise] = {
+    FunnelStep.RESPONDED: gettext_lazy("It is narrowest at the start: %(share)s of the contacts have responded."),
+    FunnelStep.SCOREABLE: gettext_lazy("It is narrowest at the data: %(share)s of those who responded can be scored."),
+    FunnelStep.MQL: gettext_lazy("It is narrowest before MQL: %(share)s of the scoreable leads have got there."),
+    FunnelStep.SQL: gettext_lazy("It is narrowest before SQL: %(share)s of the MQLs have got there."),
+    FunnelStep.ACCEPTED: gettext_lazy("It is narrowest at the hand-off: sales accepted %(share)s of the SQLs."),
+    FunnelStep.WON: gettext_lazy("It is narrowest at the end: %(share)s of the accepted leads are won."),
+}  # fmt: skip
 
 
 def finding(funnel: Funnel) -> str:
@@ -147,15 +157,7 @@ def finding(funnel: Funnel) -> str:
         return ""
     narrowest = min(shares, key=lambda step: shares[step])
     names = {"share": percent_words(100 * shares[narrowest])}
-    sentence = {
-        FunnelStep.RESPONDED: _("It is narrowest at the start: %(share)s of the contacts have responded."),
-        FunnelStep.SCOREABLE: _("It is narrowest at the data: %(share)s of those who responded can be scored."),
-        FunnelStep.MQL: _("It is narrowest before MQL: %(share)s of the scoreable leads have got there."),
-        FunnelStep.SQL: _("It is narrowest before SQL: %(share)s of the MQLs have got there."),
-        FunnelStep.ACCEPTED: _("It is narrowest at the hand-off: sales accepted %(share)s of the SQLs."),
-        FunnelStep.WON: _("It is narrowest at the end: %(share)s of the accepted leads are won."),
-    }[narrowest]  # fmt: skip
-    said = sentence % names
+    said = str(NARROWEST[narrowest]) % names
     if time := time_words(funnel.medians[narrowest]):
         said = _("%(finding)s Half of them took at most %(time)s.") % {"finding": said, "time": time}
     return said

@@ -1,12 +1,15 @@
-"""How the KPI pages draw: bars and trends as plain SVG, which need neither script nor style."""
+"""How the KPI pages draw: bars and trends as plain SVG, which need neither script nor style; explanations."""
 
 from typing import TYPE_CHECKING
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
     from leads.funnel.figures import Trend
 
 register = template.Library()
@@ -54,4 +57,14 @@ def bar(width: float, slug: str) -> SafeString:
         '<rect width="100%" height="24" rx="4"/></svg>',
         slug,
         width,
+    )
+
+
+@register.simple_tag
+def about(name: "StrOrPromise", words: "StrOrPromise") -> SafeString:
+    """The (i) beside a figure's name, behind which stands what it counts."""
+    return format_html(
+        '<details class="about"><summary aria-label="{}"><span aria-hidden="true">i</span></summary><p>{}</p></details>',
+        _("What “%(name)s” means") % {"name": name},
+        words,
     )

@@ -27,8 +27,8 @@ from leads.funnel.figures import (
 from leads.funnel.files import csv_lines, funnel_rows
 from leads.funnel.periods import CUSTOM, PRESETS, Period, chosen_period
 from leads.funnel.words import (
+    DEFINITIONS,
     change_words,
-    definition,
     finding,
     period_words,
     share_words,
@@ -163,7 +163,7 @@ def _step(step: FunnelStep, funnel: Funnel, choice: Choice, opens_lists: bool) -
         "share_then": share_words(counts.before, before.before) if step else "",
         "time": time_words(funnel.medians[step]) if step else "",
         "trend": funnel.trends[step],
-        "definition": definition(step),
+        "definition": DEFINITIONS[step],
         "list": choice.people(step) if opens_lists and counts.now else "",
     }
 
