@@ -329,6 +329,16 @@ def test_every_figure_leads_to_exactly_its_people(as_max, november, fair, query,
     assert followed >= 6
 
 
+def test_erased_people_are_in_the_figure_and_not_in_the_lists_count(as_max, november, monkeypatch):
+    monkeypatch.setattr("leads.views.contact_list.ROWS", 7)
+    Contact.objects.get(email="p1@example.com").delete()
+    count_funnel()
+    step = as_max.get(reverse(ADDRESS)).context["steps"][0]
+    listed = as_max.get(step["list"])
+    assert (step["people"], listed.context["page"].count) == (50, 49)
+    assert len(everybody_on(listed, as_max)) == 49
+
+
 def test_the_list_says_in_words_whom_it_shows_and_lets_that_go(as_max, november):
     response = as_max.get(
         reverse("contact-list"), {"reached": "mql", "from": "2026-08-01", "to": "2026-11-22"}

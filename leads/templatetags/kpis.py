@@ -64,7 +64,8 @@ def bar(width: float, slug: str) -> SafeString:
 def about(name: "StrOrPromise", words: "StrOrPromise") -> SafeString:
     """The (i) beside a figure's name, behind which stands what it counts."""
     return format_html(
-        '<details class="about"><summary aria-label="{}"><span aria-hidden="true">i</span></summary><p>{}</p></details>',
+        '<details class="about"><summary aria-label="{}"><span aria-hidden="true">i</span></summary>'
+        "<p>{}</p></details>",
         _("What “%(name)s” means") % {"name": name},
         words,
     )
