@@ -39,6 +39,8 @@ CLAIM = 10_000
 """enrolments per transaction: enough to share the cost of a statement, few enough to be done in a second or two"""
 MOST_AT_ONCE = 100
 """steps of one enrolment in one sweep. Circles without a wait are refused when saved; this is for what got past."""
+STOPPED_MOST = 100
+"""enrolments that errors stop in one transaction: finding each takes several tries, while the contacts are locked"""
 ERROR_LONGEST = 500
 
 Plan = Mapping[int, Planned]
@@ -88,6 +90,8 @@ def _end_set_aside(now: datetime) -> int:
 @dataclass
 class _Outcomes:
     """Where the enrolments of a claim end up, by the number of steps that they did; written once, at the end."""
+
+    stopped: int = 0
 
     waiting: dict[tuple[int, datetime, int], list[int]] = field(default_factory=lambda: defaultdict(list))
     ended: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -171,7 +175,13 @@ def _claim(step: int, now: datetime) -> tuple[int, list[Visitor]]:
 def _visit(
     steps: Plan, step: int, visitors: Sequence[Visitor], done: int, now: datetime, outcomes: _Outcomes
 ) -> list[tuple[Decision, Sequence[Visitor]]]:
-    """Do a step for all who are at it. When that fails, halves are tried, down to those whom it fails for."""
+    """Do a step for all who are at it. When that fails, halves are tried, down to those whom it fails for.
+
+    Where it fails for many, the others stay due, for the next claim.
+    """
+    if outcomes.stopped >= STOPPED_MOST:
+        outcomes.waiting[step, now, done] += _enrolments(visitors)
+        return []
     try:
         with transaction.atomic():
             return _do(steps, step, visitors, done, now)
@@ -181,6 +191,7 @@ def _visit(
         if len(visitors) == 1:
             logger.warning("Step %s failed for enrolment %s", step, visitors[0].enrolment, exc_info=error)
             outcomes.failed[step, done, _in_words(error)].append(visitors[0].enrolment)
+            outcomes.stopped += 1
             return []
     middle = len(visitors) // 2
     return [

@@ -251,6 +251,19 @@ def test_an_error_stops_the_one_enrolment_that_it_happens_to(dividing):
     assert run_due_steps(timezone.now() + timedelta(days=1)) == 8  # it is not tried again by itself
 
 
+def test_a_step_that_fails_for_everybody_is_found_out_in_short_transactions(dividing, monkeypatch):
+    monkeypatch.setattr(engine, "STOPPED_MOST", 2)
+    leads = people(9, score=50)
+    enrol_moved()
+    now = timezone.now()
+    run_due_steps(now)
+    assert Enrolment.objects.filter(status="failed").count() == 2
+    run_due_steps(now)
+    assert set(Enrolment.objects.values_list("status", "visit")) == {("failed", 1)}
+    assert len(mails()) == 9  # nobody gets the mail before the failing step again
+    assert {len(history(lead)) for lead in leads} == {1}
+
+
 def test_a_retry_goes_on_at_the_step_that_failed(dividing):
     broken, _other = people(2)
     Contact.objects.filter(pk=broken.pk).update(score=50)
