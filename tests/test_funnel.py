@@ -264,6 +264,8 @@ def test_a_late_event_moves_the_first_response_back(lead):
 
 
 def test_an_acceptance_counts_until_it_is_taken_back(lead, rita):
+    Contact.objects.filter(pk=lead.pk).update(owner=rita)
+    count()
     move_to_stage([Move(lead.pk, Stage.SQL, with_sales=True)], StageChange.Cause.SCORE)
     count()
     assert reached(lead) == Q
