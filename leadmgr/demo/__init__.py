@@ -14,6 +14,7 @@ from leadmgr.demo.marketing import add_marketing
 from leadmgr.demo.people import Person, invent_people
 from leadmgr.demo.sales import Sales
 from leads import sets
+from leads.funnel import count_everybody
 from leads.ingest import Event
 from leads.models import Attribute, Consent, Contact, Identity, Source, User
 from nurture.starter import add_starter_workflows
@@ -75,6 +76,7 @@ def create_demo(progress: Callable[[str], None]) -> list[DemoLogin]:
     _add_consents(people, events)
     score_touched()
     rescore_now()
+    count_everybody()
     Source.objects.filter(slug=UNFINISHED).delete()
     return cast_logins()
 
