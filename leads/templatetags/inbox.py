@@ -102,8 +102,14 @@ def clock_words(clock: Clock, long: bool = False) -> SafeString:
 def _clock(urgency: str, minutes: int, long: bool, language: str) -> str:
     span = {"span": span_words(minutes)}
     if urgency == "done":
-        words = _("contacted %(span)s ago") % span if minutes else _("contacted just now")
-        return f'<span class="done">{icon("check")}{escape(words)}</span>'
+        words = _("%(span)s ago") % span if minutes else _("just now")
+        told = _("contacted %(time)s") % {"time": words}
+        if long:
+            return f'<span class="done">{icon("check")}{escape(told)}</span>'
+        return (
+            f'<span class="done" title="{escape(told)}">{icon("check")}<span class="hidden">{escape(told)}</span>'
+            f'<span aria-hidden="true">{escape(words)}</span></span>'
+        )
     if urgency == "late":
         words = _("waits %(span)s, past the promise") % span if long else _("waits %(span)s") % span
         return f'<span class="late">{icon("clock")}{escape(words)}</span>'
