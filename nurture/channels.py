@@ -19,7 +19,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend
 
 from nurture.delivery import Event
-from nurture.mime import Mail
+from nurture.mime import Mail, mailbox
 
 ADDRESS_CODES = (550, 551, 553)
 """replies to a recipient which say that there is no such mailbox, unless an enhanced code says otherwise"""
@@ -185,6 +185,14 @@ class SmtpBackend(EmailBackend):
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
         return _SecureDialogue if self.use_ssl else _Dialogue
+
+    def _send(self, email_message: Any) -> bool:
+        """Our own mail is ready; Django would take its addresses apart once more, which takes 0.1 ms."""
+        if not isinstance(email_message, Mail):
+            return bool(super()._send(email_message))
+        content = email_message.message().as_bytes(linesep="\r\n")
+        self.connection.sendmail(mailbox(email_message.from_email), email_message.to, content)
+        return True
 
 
 class FolderBackend(BaseEmailBackend):

@@ -12,7 +12,6 @@ from functools import cached_property, lru_cache
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 
-from nurture import links
 from nurture.models import Template
 from nurture.rendering import Letter
 
@@ -43,7 +42,7 @@ class Mail(EmailMultiAlternatives):
         if purpose != Template.Purpose.TRANSACTIONAL:
             headers |= {
                 "Precedence": "bulk",
-                "List-Unsubscribe": f"<{links.unsubscribe_url(message_id)}>",
+                "List-Unsubscribe": f"<{letter.unsubscribe_url}>",
                 "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             }
         super().__init__(letter.subject, letter.text, settings.DEFAULT_FROM_EMAIL, [address], headers=headers)
@@ -82,15 +81,20 @@ class Mail(EmailMultiAlternatives):
         return _Ready("\r\n".join(lines).encode("utf-8"))
 
 
+@lru_cache(maxsize=16)
+def mailbox(address: str) -> str:
+    """The address without the name, as the dialogue with the server has it."""
+    return parseaddr(address)[1]
+
+
 def message_id_header(message_id: int) -> str:
     """Our own Message-ID: by it a bounce or a reply can be told to be of this message."""
-    return f"<{message_id}.leadmgr@{parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition('@')[2]}>"
+    return f"<{message_id}.leadmgr@{mailbox(settings.DEFAULT_FROM_EMAIL).rpartition('@')[2]}>"
 
 
 @lru_cache(maxsize=16)
 def _from_header(address: str) -> str:
-    name, mailbox = parseaddr(address)
-    return formataddr((name, mailbox), charset="utf-8")
+    return formataddr(parseaddr(address), charset="utf-8")
 
 
 def _header_text(text: str) -> str:

@@ -27,6 +27,7 @@ class Letter:
     text: str
     links: tuple[str, ...]
     """the addresses that its links lead to, each once: a click names one by its place"""
+    unsubscribe_url: str
 
 
 def render(version: TemplateVersion, values: Mapping[str, Any], message_id: int, *, tracked: bool) -> Letter:
@@ -36,7 +37,8 @@ def render(version: TemplateVersion, values: Mapping[str, Any], message_id: int,
     shown to colleagues, it does neither. Raises `liquid.exceptions.LiquidError`, which validation makes rare.
     """
     tree = as_tree(values)
-    tree[UNSUBSCRIBE] = links.unsubscribe_url(message_id)
+    way_out = links.unsubscribe_url(message_id)
+    tree[UNSUBSCRIBE] = way_out
     subject = " ".join(compiled(version.subject, html=False).render(**tree).split())
     written = compiled(version.html, html=True).render(**tree)
     text = compiled(version.text, html=False).render(**tree)
@@ -48,7 +50,7 @@ def render(version: TemplateVersion, values: Mapping[str, Any], message_id: int,
         body_end = END_OF_BODY.search(written)
         place = body_end.start() if body_end else len(written)
         written = written[:place] + image + written[place:]
-    return Letter(subject, written, text, tuple(found.targets))
+    return Letter(subject, written, text, tuple(found.targets), way_out)
 
 
 class _Links:
@@ -62,6 +64,8 @@ class _Links:
         self.origins = origins
         self.message_id = message_id
         self.targets: list[str] = []
+        self.through_us: dict[str, str] = {}
+        """the signed addresses that stand for the targets"""
 
     def lead_through_us(self, found: re.Match[str]) -> str:
         target = html.unescape(found[3] if found[3] is not None else found[4]).strip()
@@ -69,16 +73,14 @@ class _Links:
         if not origin or origin[0].lower() not in self.origins:
             return found[0]
         if target not in self.targets:
+            if self.message_id is not None:
+                self.through_us[target] = links.click_url(self.message_id, len(self.targets))
             self.targets.append(target)
-        if self.message_id is None:
-            return found[0]
-        return f'{found[1]}"{links.click_url(self.message_id, self.targets.index(target))}"'
+        return f'{found[1]}"{self.through_us[target]}"' if self.message_id is not None else found[0]
 
     def lead_through_us_too(self, found: re.Match[str]) -> str:
         """In the text: the links that the HTML has."""
-        if self.message_id is None or found[0] not in self.targets:
-            return found[0]
-        return links.click_url(self.message_id, self.targets.index(found[0]))
+        return self.through_us.get(found[0], found[0])
 
 
 @lru_cache(maxsize=512)

@@ -45,13 +45,16 @@ _complained_of = ""
 """why the mail server could not be reached, as last logged: the sweep comes every second"""
 
 
-def send_queued(now: datetime | None = None) -> int:
-    """Send the messages whose time has come; returns how many were accepted. Any number may run at once."""
+def send_queued(now: datetime | None = None, channel: Channel | None = None) -> int:
+    """Send the messages whose time has come; returns how many were accepted. Any number may run at once.
+
+    They go by e-mail unless another `channel` is given.
+    """
     global _complained_of
     release_messages_of_dead()
     accepted = 0
     number = secrets.randbelow(2**62)
-    channel = EmailChannel()
+    channel = channel or EmailChannel()
     give_up_at = time.monotonic() + SECONDS
     with sets.run_once_at_a_time(_lock(number)):
         try:
@@ -195,7 +198,9 @@ class _Run:
         if not rows:
             return False
         with self._together(answered):
-            written = sets.update_rows(Message, RESULT, rows, unless_changed=["status", "sender"])
+            written = sets.update_rows(
+                Message, RESULT, rows, unless_changed=["status", "sender"], prepared=True
+            )
             if answered and message.pk not in written:
                 # Somebody took us for dead; what we know now is better than “unknown”.
                 happen(event, Message.objects.filter(pk=message.pk), **columns)

@@ -8,15 +8,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from leadmgr.bench import Result, Size, place
 
-NAMES = ("ingest", "latency", "rescore", "import", "pages", "plans", "workflow")
+NAMES = ("ingest", "latency", "rescore", "import", "pages", "plans", "workflow", "mail")
 SIZES = {
     "ingest": Size(10_000, 100_000),
     "latency": Size(10_000, 100_000),
     "import": Size(10_000, 0),
+    "mail": Size(10_000, 0),
     "workflow": Size(1_000_000, 0),
 }
 LARGE = Size(1_000_000, 10_000_000)
-COPIES = ("plans", "workflow")
+COPIES = ("plans", "workflow", "mail")
 """benchmarks that furnish the base further, so that they have a copy of their own"""
 
 
