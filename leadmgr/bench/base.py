@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from leadmgr.bench import Say, Size
 from leads.funnel import count_everybody
-from leads.models import FunnelState, InteractionKind, Source, StageChange, Team
+from leads.models import Contact, FunnelState, InteractionKind, Source, StageChange, Team
 from scoring.models import Rule, RuleGroup, ScoreSheet, Threshold
 
 KINDS = (
@@ -63,6 +63,37 @@ INSERT INTO leads_handoff (contact_id, stage, score, at, respond_by, decided_at,
 SELECT contact_id, 'sql', 50, at, at + interval '1 hour', at + (now() - at) * random() * 0.3, 'accepted'
 FROM leads_stagechange WHERE after = 'sql' AND contact_id % 3 <> 0
 """
+
+
+WAITING = """
+WITH handed AS (
+    INSERT INTO leads_handoff (contact_id, stage, score, at, respond_by, decision)
+    SELECT id, 'sql', id %% 101, moment, moment + interval '1 hour', ''
+    FROM (SELECT id, now() - make_interval(mins => (id %% 1500)::int) AS moment FROM leads_contact
+          WHERE id %% 50 = 1 AND known_at IS NOT NULL AND merged_into_id IS NULL) AS chosen
+    RETURNING contact_id, at, score
+)
+UPDATE leads_contact SET stage = 'sql', queued_at = handed.at, score = handed.score, rise = handed.contact_id %% 40
+FROM handed WHERE id = handed.contact_id
+"""
+RISING = "UPDATE leads_contact SET rise = 1 + id % 60 WHERE id % 20 = 3 AND queued_at IS NULL"
+RECYCLED = """
+INSERT INTO leads_hold (contact_id, kind, reason, recycle_on, at)
+SELECT id, 'rejected', '', current_date + (id % 90)::int - 30, now() - interval '40 days'
+FROM leads_contact WHERE id % 100 = 7 AND queued_at IS NULL
+"""
+
+
+def hand_over(say: Say) -> None:
+    """Have one contact in fifty wait for sales, one in twenty rise, and one in a hundred be tried again some day."""
+    if Contact.objects.filter(queued_at__isnull=False).exists():
+        return
+    say("handing leads to sales")
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, {})
+        cursor.execute(RISING)
+        cursor.execute(RECYCLED)
+    analyse()
 
 
 def bring_on_the_way(say: Say) -> None:

@@ -52,10 +52,12 @@ def _pages(say: Say) -> dict[str, dict[str, float]]:
         Contact.objects.filter(pk__lte=1000).order_by("-score", "pk").values_list("pk", flat=True).first()
     )
     base.bring_on_the_way(say)
+    base.hand_over(say)
     pages = {
         "list": reverse("contact-list"),
         "contact": reverse("contact-detail", args=[busiest]),
         "funnel": reverse("kpi-funnel"),
+        "inbox": reverse("inbox"),
     }
     return {name: _page(name, client, address, say) for name, address in pages.items()}
 
