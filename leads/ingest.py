@@ -144,21 +144,24 @@ class _Whose:
 
 
 def _whose(events: Sequence[Event], rules: Rules, now: datetime, origins: Sequence[Origin]) -> _Whose:
-    if all(event.contact is None for event in events):
+    claimed = [place for place, event in enumerate(events) if event.contact is None]
+    if len(claimed) == len(events):
         resolved = resolve([event.claim for event in events], rules, now, origins)
         return _Whose(list(resolved.contacts), resolved.identities)
-    claimed = [place for place, event in enumerate(events) if event.contact is None]
-    resolved = resolve(
-        [events[place].claim for place in claimed], rules, now, [origins[place] for place in claimed]
-    )
-    by_place: dict[int, int] = dict(zip(claimed, resolved.contacts, strict=True))
+    by_place: dict[int, int] = {}
+    identities: dict[tuple[str, str, str], int] = {}
+    if claimed:
+        some = resolve(
+            [events[place].claim for place in claimed], rules, now, [origins[place] for place in claimed]
+        )
+        by_place, identities = dict(zip(claimed, some.contacts, strict=True)), some.identities
     living = lock_survivors({event.contact for event in events if event.contact is not None})
     return _Whose(
         [
             by_place[place] if event.contact is None else living.get(event.contact)
             for place, event in enumerate(events)
         ],
-        resolved.identities,
+        identities,
     )
 
 

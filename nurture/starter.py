@@ -212,17 +212,24 @@ WORKFLOWS = (
 
 
 @transaction.atomic
-def add_starter_workflows() -> None:
-    """Add the starter's workflows with their e-mails, unless there is any workflow."""
+def add_starter_workflows(*, steps: bool = True) -> None:
+    """Add the starter's workflows, with what they do, unless there is any workflow."""
     if Workflow.objects.exists():
         return
     Attribute.objects.get_or_create(key=MODEL, defaults={"label": "Model of interest"})
     track, _created = Track.objects.get_or_create(name=TRACK)
     for order, starter in enumerate(WORKFLOWS, 1):
-        workflow = Workflow.objects.create(
-            name=starter.name, track=track, stages=[starter.stage.value], order=order
-        )
-        _add_steps(workflow, starter.steps)
+        Workflow.objects.create(name=starter.name, track=track, stages=[starter.stage.value], order=order)
+    if steps:
+        add_starter_steps()
+
+
+@transaction.atomic
+def add_starter_steps() -> None:
+    """Add what the starter's workflows do, with their e-mails, to those that do nothing yet."""
+    wanted = {starter.name: starter.steps for starter in WORKFLOWS}
+    for workflow in Workflow.objects.filter(name__in=wanted, steps=None):
+        _add_steps(workflow, wanted[workflow.name])
 
 
 def _add_steps(workflow: Workflow, wanted: tuple[Does, ...]) -> None:

@@ -1,5 +1,6 @@
 """Writes what the evaluator says: scores, their history, and the moves that the thresholds decide."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -57,7 +58,7 @@ def score_touched_contacts(contacts: list[int], definitions: Definitions, as_of:
     scope = Scope(ids=tuple(contacts))
     prepared = _prepared(definitions, as_of)
     for sheet in definitions.sheets:
-        query = prepared[sheet.row.pk]
+        query = prepared.evaluated[sheet.row.pk]
         rows = [Scored(*row) for row in query.run(contacts)] if query else []
         sets.update_rows(
             Contact,
@@ -69,14 +70,26 @@ def score_touched_contacts(contacts: list[int], definitions: Definitions, as_of:
         _store(rows, moving, sheet, as_of, now, ScoreChange.Cause.INTERACTION, several)
         announce(row.contact for row in rows if row.watched)
     _without_sheet(definitions, as_of, scope, now)
-    _move_rejected(definitions, as_of, scope, now)
+    rejected = _rejected(scope)
+    for query in prepared.since_rejection if rejected else ():
+        _move(query.run(rejected), now)
 
 
-_latest: dict[tuple[str, date], dict[int, sets.Prepared | None]] = {}
+@dataclass(frozen=True)
+class _Prepared:
+    """Statements about touched contacts, to be run with their ids. Of sheets that can say nothing there are none."""
+
+    evaluated: dict[int, sets.Prepared | None]
+    """by sheet: what it says of contacts"""
+    since_rejection: list[sets.Prepared]
+    """of each sheet: where rejected contacts move"""
 
 
-def _prepared(definitions: Definitions, as_of: date) -> dict[int, sets.Prepared | None]:
-    """The evaluation of touched contacts by each sheet, compiled once for as long as sheets and day stay.
+_latest: dict[tuple[str, date], _Prepared] = {}
+
+
+def _prepared(definitions: Definitions, as_of: date) -> _Prepared:
+    """The statements of a day and of sheets as they are, compiled once.
 
     Compiling twenty rules takes 45 ms, evaluating them for some contacts less.
     """
@@ -93,12 +106,21 @@ def _prepared(definitions: Definitions, as_of: date) -> dict[int, sets.Prepared 
             .order_by("-occurred_at")
             .values("occurred_at")[:1]
         )
-        compiled = {
-            sheet.row.pk: sets.Prepared.compile(
-                _evaluated_rows(sheet, definitions, as_of, scope).values_list(*COLUMNS, Subquery(newest_act))
-            )
-            for sheet in definitions.sheets
-        }
+        compiled = _Prepared(
+            {
+                sheet.row.pk: sets.Prepared.compile(
+                    _evaluated_rows(sheet, definitions, as_of, scope).values_list(
+                        *COLUMNS, Subquery(newest_act)
+                    )
+                )
+                for sheet in definitions.sheets
+            },
+            [
+                query
+                for verdicts in _verdicts_on_rejected(definitions, as_of, scope)
+                if (query := sets.Prepared.compile(verdicts))
+            ],
+        )
         _latest.clear()  # yesterday's, or that of sheets that have changed
         _latest[key] = compiled
     return compiled  # not from `_latest`, which another thread may have cleared by now
@@ -224,23 +246,34 @@ def _without_sheet(definitions: Definitions, as_of: date, scope: Scope, now: dat
     without = Contact.objects.filter(pk__any=left)
     without.update(score=0, scored_at=now)
     decided = without.annotate(value=Value(0)).annotate(verdict=verdict_by_score(definitions, scope, as_of))
-    verdicts = decided.exclude(settled()).values_list("pk", "verdict")
-    move_to_stage([read_verdict(after).move(pk) for pk, after in verdicts], StageChange.Cause.SCORE, at=now)
+    _move(decided.exclude(settled()).values_list("pk", "verdict"), now)
 
 
 def _move_rejected(definitions: Definitions, as_of: date, scope: Scope, now: datetime) -> None:
-    """A rejection stands until a rep takes it back: meanwhile only what the lead did since counts for its stage."""
-    if not Hold.objects.filter(
-        scope.on("contact_id"), kind=Hold.Kind.REJECTED, released_at__isnull=True
-    ).exists():
-        return
+    if _rejected(scope):
+        for verdicts in _verdicts_on_rejected(definitions, as_of, scope):
+            _move(verdicts, now)
+
+
+def _rejected(scope: Scope) -> list[int]:
+    """Contacts of the scope under a rejection."""
+    holds = Hold.objects.filter(scope.on("contact_id"), kind=Hold.Kind.REJECTED, released_at__isnull=True)
+    return list(holds.values_list("contact_id", flat=True))
+
+
+def _verdicts_on_rejected(
+    definitions: Definitions, as_of: date, scope: Scope
+) -> Iterator[QuerySet[Contact, tuple[int, str]]]:
+    """A rejection stands until a rep takes it back: meanwhile only what the lead did since counts for its stage.
+
+    By sheet, the contacts that are to move and the verdict on each.
+    """
     for sheet in definitions.sheets:
-        found = since_rejection(sheet, definitions, as_of, scope)
-        if found is None:
-            continue
-        sums, contacts = found
-        decided = contacts.annotate(verdict=verdict_by_points(definitions, scope, as_of))
-        verdicts = with_cte(sums, select=decided.exclude(settled())).values_list("pk", "verdict")
-        move_to_stage(
-            [read_verdict(after).move(pk) for pk, after in verdicts], StageChange.Cause.SCORE, at=now
-        )
+        if found := since_rejection(sheet, definitions, as_of, scope):
+            sums, contacts = found
+            decided = contacts.annotate(verdict=verdict_by_points(definitions, scope, as_of))
+            yield with_cte(sums, select=decided.exclude(settled())).values_list("pk", "verdict")
+
+
+def _move(verdicts: Iterable[tuple[int, str]], now: datetime) -> None:
+    move_to_stage([read_verdict(after).move(pk) for pk, after in verdicts], StageChange.Cause.SCORE, at=now)

@@ -24,8 +24,9 @@ from leads.models import (
     Touch,
     User,
 )
+from nurture.engine import run_due_steps
 from nurture.enrolment import enrol_moved
-from nurture.models import Enrolment, Workflow
+from nurture.models import Enrolment, Message, Workflow
 from nurture.starter import add_starter_workflows
 from scoring.models import Rescore, Rule, ScoreSheet, Threshold
 from scoring.rescore import rescore_if_due
@@ -57,7 +58,7 @@ def test_the_demo_is_a_company_that_one_can_believe():
     people = Contact.objects.known()
     assert 1_900 <= people.count() <= 2_050
     assert 350 <= Company.objects.count() <= 420
-    assert 22_000 <= Interaction.objects.count() <= 32_000
+    assert 22_000 <= Interaction.objects.count() <= 34_000
     assert Consent.objects.filter(state="denied").exists()
     assert CampaignCost.objects.exists()
 
@@ -98,8 +99,16 @@ def test_the_demo_is_a_company_that_one_can_believe():
     assert not Touch.objects.exists()
     assert Rescore.objects.get().changed == 0
     assert (score_touched(), rescore_if_due(), enrol_moved()) == (0, None, 0)
-    placed = Enrolment.objects.filter(left_at__isnull=True, workflow__stages__contains=["mql"])
-    assert placed.count() == people.filter(stage=Stage.MQL).count()
+    assert run_due_steps() == 0
+    assert not Message.objects.ready_to_send(now).exists()
+    for stage in (Stage.MQL, Stage.SQL):  # everybody is in the workflow of their stage, or went through it
+        there = Enrolment.objects.filter(status__in=["active", "done"], workflow__stages__contains=[stage])
+        standing = people.filter(stage=stage, suppressed_at=None)
+        assert not standing.exclude(pk__in=there.values("contact")).exists()
+    sent = Message.objects.exclude(sent_at=None)
+    assert sent.count() > 500
+    assert 0.2 < sent.exclude(first_opened_at=None).count() / sent.count() < 0.6
+    assert Message.objects.filter(skipped_reason="no_consent").exists()
 
 
 def test_the_same_seed_invents_the_same_people():

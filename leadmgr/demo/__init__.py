@@ -1,6 +1,6 @@
 """A believable company, Narae Motors, made from a seed through the product's own doors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 
 from django.core.management import call_command
@@ -10,13 +10,13 @@ from django.utils.translation import gettext as _
 from leadmgr.demo.cast import DemoLogin, add_cast, cast_logins, demo_logins
 from leadmgr.demo.history import live_last_hour, replay
 from leadmgr.demo.journeys import live_through
+from leadmgr.demo.mail import Readers
 from leadmgr.demo.marketing import add_marketing
-from leadmgr.demo.people import Person, invent_people
+from leadmgr.demo.people import invent_people
 from leadmgr.demo.sales import Sales
 from leads import sets
 from leads.funnel import count_everybody
-from leads.ingest import Event
-from leads.models import Attribute, Consent, Contact, Identity, Source, User
+from leads.models import Attribute, Contact, Source, User
 from nurture.starter import add_starter_workflows
 from scoring.rescore import rescore_now
 from scoring.starter import add_starter_sheet
@@ -64,41 +64,18 @@ def create_demo(progress: Callable[[str], None]) -> list[DemoLogin]:
         Attribute, ["key", "label", "type"], [(key, label, type_.value) for key, label, type_ in ATTRIBUTES]
     )
     add_starter_sheet()
-    add_starter_workflows()
+    add_starter_workflows(steps=False)
     people = invent_people(random, now)
     events = live_through(random, people, now)
     progress(
         _("%(people)d people and %(events)d interactions are replayed")
         % {"people": len(people), "events": len(events)}
     )
-    replay(events, Sales(random, now), now, lambda day: None)
-    live_last_hour(random, now)
-    _add_consents(people, events)
+    readers = Readers(random, now)
+    replay(events, Sales(random, now), readers, now, lambda day: None)
+    live_last_hour(random, readers, now)
     score_touched()
     rescore_now()
     count_everybody()
     Source.objects.filter(slug=UNFINISHED).delete()
     return cast_logins()
-
-
-def _add_consents(people: Sequence[Person], events: Sequence[Event]) -> None:
-    """What each allowed or took back by e-mail, with the act that proves it."""
-    proof = {
-        "subscribed": _("Ticked on the newsletter form"),
-        "unsubscribed": _("Clicked “unsubscribe” in a message"),
-    }
-    contacts = dict(
-        Identity.objects.filter(
-            kind=Identity.Kind.EMAIL, value__in=[person.email for person in people]
-        ).values_list("value", "contact_id")
-    )
-    rows = []
-    for event in events:
-        if event.kind in proof:
-            _kind, _namespace, email = event.claim.names[0]
-            state = Consent.State.GRANTED if event.kind == "subscribed" else Consent.State.DENIED
-            if email in contacts:
-                rows.append(
-                    (contacts[email], "marketing", "email", state.value, proof[event.kind], event.occurred_at)
-                )
-    sets.insert_rows(Consent, ["contact", "purpose", "channel", "state", "proof", "at"], rows)

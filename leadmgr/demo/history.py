@@ -7,6 +7,7 @@ from random import Random
 from django.db import transaction
 from django.utils import timezone
 
+from leadmgr.demo.mail import Readers
 from leadmgr.demo.people import HISTORY_DAYS
 from leadmgr.demo.sales import Sales
 from leads import sets
@@ -15,7 +16,7 @@ from leads.identity import Claim
 from leads.ingest import Event, record_interactions
 from leads.models import Contact, Identity, Interaction, Source, Stage, StageChange, Touch
 from nurture.enrolment import enrol_moved
-from nurture.models import Enrolment
+from nurture.models import Enrolment, Message
 from scoring.models import Score, ScoreChange
 from scoring.sheets import Definitions, load_definitions
 from scoring.writing import score_range, score_touched_contacts
@@ -25,7 +26,9 @@ FADING_EVERY = timedelta(days=21)
 """how often points fade in the replay; in life it is every night"""
 
 
-def replay(events: Sequence[Event], sales: Sales, now: datetime, progress: Callable[[str], None]) -> None:
+def replay(
+    events: Sequence[Event], sales: Sales, readers: Readers, now: datetime, progress: Callable[[str], None]
+) -> None:
     """Store the events as if they came in then; score and sell at the end of each slice."""
     website = Source.objects.get(slug="website")
     definitions = load_definitions()
@@ -41,7 +44,7 @@ def replay(events: Sequence[Event], sales: Sales, now: datetime, progress: Calla
             touched |= record_interactions(slice_[first : first + BATCH], source=website, now=end).contacts
         stored += len(slice_)
         if stored > 2 * analysed:
-            sets.refresh_statistics(Contact, Identity, Interaction, Score, StageChange, Enrolment)
+            sets.refresh_statistics(Contact, Identity, Interaction, Score, StageChange, Enrolment, Message)
             analysed = stored
         _score(sorted(touched), definitions, end)
         if end - faded_at >= FADING_EVERY or end == now:
@@ -49,10 +52,11 @@ def replay(events: Sequence[Event], sales: Sales, now: datetime, progress: Calla
             faded_at = end
         sales.work(end)
         enrol_moved(end)
+        readers.read(end)
         progress(f"{end:%Y-%m-%d}")
 
 
-def live_last_hour(random: Random, now: datetime) -> None:
+def live_last_hour(random: Random, readers: Readers, now: datetime) -> None:
     """Some warm leads come back minutes before the demo is opened, so that the clocks of the inbox run."""
     definitions = load_definitions()
     warm = Contact.objects.known().filter(stage=Stage.MQL).order_by("-score", "pk")
@@ -73,6 +77,7 @@ def live_last_hour(random: Random, now: datetime) -> None:
         record_interactions(acts[random.randint(0, 1) :], now=at)
         _score([contact], definitions, at)
     enrol_moved(now)
+    readers.read(now)
 
 
 def _slices(now: datetime) -> Iterator[datetime]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from leadmgr.demo.people import Person
+from leads.consents import Answer
 from leads.identity import Claim, anonymous_key
 from leads.ingest import Event
 
@@ -37,6 +38,8 @@ REST_DAYS = {"glance": 16.0, "reader": 13.0, "shopper": 6.0, "buyer": 3.5}
 """mean days between two visits"""
 INTENT = {"glance": 0.02, "reader": 0.09, "shopper": 0.2, "buyer": 0.42}
 """how likely a visit looks at prices or the way to the showroom"""
+AGREES = 0.6
+"""share of the people who tick the box under the form that brings them"""
 BROWSERS_BEFORE = 25
 """people whose visits before they said who they are were seen too: each costs a merge"""
 VISITORS = 60
@@ -62,13 +65,23 @@ def live_through(random: Random, people: list[Person], now: datetime) -> list[Ev
 
 def _journey(random: Random, person: Person) -> Iterator[Event]:
     at = _waking_hour(random, person, person.arrived)
-    yield from _entry(random, person, at)
+    agrees = random.random() < AGREES
+    for event in _entry(random, person, at):
+        event.consents = (Answer(granted=True),) if agrees else ()
+        yield event
     who = person.name_only()
     if person.is_duplicate:
         return
     subscribes = random.random() < 0.35
     if subscribes:
-        yield Event("subscribed", who, at + timedelta(minutes=2), channel="email", target="Narae news")
+        yield Event(
+            "subscribed",
+            who,
+            at + timedelta(minutes=2),
+            channel="email",
+            target="Narae news",
+            consents=(Answer(granted=True),),
+        )
     least, most = VISITS[person.level]
     day = at
     for _visit_number in range(random.randint(least, most)):
@@ -153,7 +166,12 @@ def _newsletters(random: Random, person: Person, since: datetime) -> Iterator[Ev
         yield Event("message_opened", person.name_only(), opened, channel="email", target="Narae news")
     if random.random() < 0.05:
         yield Event(
-            "unsubscribed", person.name_only(), at + timedelta(days=1), channel="email", target="Narae news"
+            "unsubscribed",
+            person.name_only(),
+            at + timedelta(days=1),
+            channel="email",
+            target="Narae news",
+            consents=(Answer(granted=False),),
         )
 
 
