@@ -6,6 +6,7 @@ Names of tables and columns come from model fields, values travel as parameters.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
@@ -210,10 +211,9 @@ def update_rows(
     """
     if not rows:
         return []
-    fields = [_field(model, name) for name in columns]
-    guards = [_field(model, name) for name in unless_changed]
-    source, parameters = _unnest([_primary_key(model), *fields, *guards], rows)
-    return _update(model, fields, guards, source, parameters, prepared=prepared)
+    statement, fields = _update_of_rows(model, tuple(columns), tuple(unless_changed))
+    run = _execute_prepared if prepared else _execute
+    return [row[0] for row in run(statement, _arrays(fields, rows))]
 
 
 def update_from(model: type[Model], columns: Sequence[str], queryset: QuerySet[Any, Any]) -> list[Any]:
@@ -222,7 +222,8 @@ def update_from(model: type[Model], columns: Sequence[str], queryset: QuerySet[A
     if compiled is None:
         return []
     select, parameters = compiled
-    return _update(model, [_field(model, name) for name in columns], [], f"({select})", parameters)
+    fields = [_field(model, name) for name in columns]
+    return [row[0] for row in _execute(_update_statement(model, fields, [], f"({select})"), parameters)]
 
 
 def delete_returning(queryset: QuerySet[Any, Any], column: str) -> list[Any]:
@@ -335,15 +336,17 @@ def _do_update(model: type[Model], fields: Sequence[Any], key_names: Sequence[st
     )
 
 
-def _update(
-    model: type[Model],
-    fields: list[Any],
-    guards: list[Any],
-    source: str,
-    parameters: Sequence[Any],
-    *,
-    prepared: bool = False,
-) -> list[Any]:
+@lru_cache(maxsize=256)
+def _update_of_rows(
+    model: type[Model], columns: tuple[str, ...], unless_changed: tuple[str, ...]
+) -> tuple[str, list[Any]]:
+    """The statement of `update_rows` and the fields of its arrays; for two rows it took longer to write than to run."""
+    changed, guards = ([_field(model, name) for name in names] for names in (columns, unless_changed))
+    fields = [_primary_key(model), *changed, *guards]
+    return _update_statement(model, changed, guards, _unnest_source(fields)), fields
+
+
+def _update_statement(model: type[Model], fields: list[Any], guards: list[Any], source: str) -> str:
     new = [f"new_{index}" for index in range(len(fields))]
     old = [f"old_{index}" for index in range(len(guards))]
     key = f"target.{_quote(_primary_key(model).column)}"
@@ -354,25 +357,29 @@ def _update(
         f" AND target.{_quote(field.column)} IS NOT DISTINCT FROM source.{name}"
         for field, name in zip(guards, old, strict=True)
     )
-    statement = (
+    return (
         f"UPDATE {_table(model)} AS target SET {assignments} FROM {source}"
         f" AS source({', '.join(['key', *new, *old])}) WHERE {key} = source.key{unchanged} RETURNING {key}"
     )
-    run = _execute_prepared if prepared else _execute
-    return [row[0] for row in run(statement, parameters)]
 
 
 def _unnest(fields: Sequence[Any], rows: Sequence[Row]) -> tuple[str, list[Any]]:
     """Rows as one array parameter per column."""
+    return _unnest_source(fields), _arrays(fields, rows)
+
+
+def _unnest_source(fields: Sequence[Any]) -> str:
     for field in fields:
         if isinstance(field, ArrayField):
             raise TypeError(f"{field} is an array: unnest would flatten it")
-    arrays = [
+    return f"unnest({', '.join(f'%s::{field.rel_db_type(connection)}[]' for field in fields)})"
+
+
+def _arrays(fields: Sequence[Any], rows: Sequence[Row]) -> list[Any]:
+    return [
         array_literal(map(_json_text, values) if isinstance(field, JSONField) else values)
         for field, values in zip(fields, zip(*rows, strict=True), strict=True)
     ]
-    casts = [f"%s::{field.rel_db_type(connection)}[]" for field in fields]
-    return f"unnest({', '.join(casts)})", arrays
 
 
 def array_literal(values: Iterable[Any]) -> str:
