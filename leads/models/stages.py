@@ -166,7 +166,15 @@ class Handoff(models.Model):
                 fields=["contact"], condition=models.Q(decided_at__isnull=True), name="one_open_handoff"
             )
         ]
-        indexes = [models.Index(fields=["contact", "-at"], name="handoff_history")]
+        indexes = [
+            models.Index(fields=["contact", "-at"], name="handoff_history"),
+            # the inbox: how many are promised a first contact within the hour
+            models.Index(
+                fields=["respond_by"],
+                name="handoff_due",
+                condition=models.Q(decided_at__isnull=True, contacted_at__isnull=True),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_stage_display()} {self.at:%Y-%m-%d}"

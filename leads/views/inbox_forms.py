@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -51,7 +52,7 @@ class RejectForm(forms.Form):
 class AssignForm(forms.Form):
     owner = forms.ModelChoiceField(User.objects.none(), required=False)
 
-    def __init__(self, data: Any, people: list[User]) -> None:
+    def __init__(self, data: Any, people: QuerySet[User]) -> None:
         super().__init__(data)
         field: Any = self.fields["owner"]
-        field.queryset = User.objects.filter(pk__in=[user.pk for user in people])
+        field.queryset = people

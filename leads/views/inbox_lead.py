@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import phonenumbers
-from django.db.models import Count, F, Q, Value
+from django.db.models import Count, F, Q, QuerySet, Value
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -24,6 +24,7 @@ from leads.models import (
     User,
 )
 from leads.models.people import TEMPERATURES
+from leads.models.users import written_name
 from leads.registry import registry
 from leads.sets import Prepared
 from leads.waiting import Promptness, choose_next_action, promised_call, read_clock
@@ -174,11 +175,21 @@ def _reasons_statement() -> Prepared | None:
 
 def _reps() -> list[tuple[str, str]]:
     """Who can be given a lead: those who work the inbox."""
-    return [(str(user.pk), str(user)) for user in assignable()]
+    statement = _reps_statement()
+    rows = statement.run() if statement else []
+    return sorted(
+        ((str(pk), written_name(first, last) or name) for pk, first, last, name in rows),
+        key=lambda rep: rep[1],
+    )
 
 
-def assignable() -> list[User]:
-    found = User.objects.with_perm(
+@cache
+def _reps_statement() -> Prepared | None:
+    return Prepared.compile(assignable().values_list("pk", "first_name", "last_name", "username"))
+
+
+def assignable() -> "QuerySet[User]":
+    people: QuerySet[User] = User.objects.with_perm(
         "leads.work_inbox", backend="leads.sessions.Backend", include_superusers=False
     )
-    return sorted(found, key=str)
+    return people

@@ -305,7 +305,7 @@ def _counts_statement(sight: Sight) -> Prepared:
         contact__in=in_view(CALL, sight),
     )
     return Prepared.compile_counts(
-        [*(_first(in_view(view, sight)) for view in VIEWS), soon[: COUNTED_AT_MOST + 1]]
+        [*(_first(in_view(view, sight)) for view in VIEWS), soon.order_by()[: COUNTED_AT_MOST + 1]]
     )
 
 
