@@ -153,7 +153,7 @@ def _step(step: FunnelStep, funnel: Funnel, choice: Choice, opens_lists: bool) -
     return {
         "step": step,
         "slug": step.slug,
-        "name": step.label,
+        "name": str(step.label),
         "people": counts.now,
         "then": counts.before,
         "change": change_words(counts.now, counts.before),
@@ -163,7 +163,7 @@ def _step(step: FunnelStep, funnel: Funnel, choice: Choice, opens_lists: bool) -
         "share_then": share_words(counts.before, before.before) if step else "",
         "time": time_words(funnel.medians[step]) if step else "",
         "trend": funnel.trends[step],
-        "definition": DEFINITIONS[step],
+        "definition": str(DEFINITIONS[step]),
         "list": choice.people(step) if opens_lists and counts.now else "",
     }
 
