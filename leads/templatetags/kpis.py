@@ -12,11 +12,10 @@ from django import template
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext as _
+
+from .shell import _
 
 if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
     from leads.funnel.figures import Trend
     from leads.funnel.words import Change
 
@@ -69,7 +68,7 @@ def bar(width: float, slug: str) -> SafeString:
 
 
 @register.simple_tag
-def about(name: "StrOrPromise", words: "StrOrPromise") -> SafeString:
+def about(name: str, words: str) -> SafeString:
     """The (i) beside a figure's name, behind which stands what it counts."""
     return format_html(
         '<details class="about"><summary aria-label="{}"><span aria-hidden="true">i</span></summary>'
@@ -124,6 +123,19 @@ def step_rows(steps: "Iterable[dict[str, Any]]") -> SafeString:
         )
         + "</tr>\n"
         for item in steps
+    )
+
+
+@register.simple_tag
+def source_headings(headings: "Iterable[dict[str, Any]]") -> SafeString:
+    """The heads of the columns, each a link that sorts by it."""
+    swap = 'hx-target="#kpis" hx-select="#kpis" hx-swap="outerHTML" hx-push-url="true"'
+    return _written(
+        f'<th scope="col"{"" if heading["column"] == "source" else " class=figure"}'
+        f"{' aria-sort=' + heading['sorted'] if heading['sorted'] else ''}>"
+        f'<a class="sort" href="{escape(heading["query"])}" hx-get="{escape(heading["query"])}" {swap}>'
+        f"{escape(str(heading['name']))}</a></th>"
+        for heading in headings
     )
 
 
