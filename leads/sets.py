@@ -309,6 +309,18 @@ def local_settings(**parameters: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def session_settings(**parameters: str) -> Iterator[None]:
+    """Until the end these parameters of PostgreSQL hold for this connection, in each of its transactions."""
+    for name, value in parameters.items():
+        _execute("SELECT set_config(%s, %s, false)", [name, value])
+    try:
+        yield
+    finally:
+        for name in parameters:
+            _execute(f"RESET {_quote(name)}", [])
+
+
 def retry_deadlocks(work: Callable[[], Result]) -> Result:
     """Run `work` in a transaction of its own, again when PostgreSQL chose it as a deadlock's victim.
 

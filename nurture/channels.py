@@ -189,9 +189,10 @@ class SmtpBackend(EmailBackend):
     def _send(self, email_message: Any) -> bool:
         """Our own mail is ready; Django would take its addresses apart once more, which takes 0.1 ms."""
         if not isinstance(email_message, Mail):
-            return bool(super()._send(email_message))
+            return bool(super()._send(email_message))  # type: ignore[misc]
         content = email_message.message().as_bytes(linesep="\r\n")
-        self.connection.sendmail(mailbox(email_message.from_email), email_message.to, content)
+        dialogue: Any = self.connection
+        dialogue.sendmail(mailbox(email_message.from_email), email_message.to, content)
         return True
 
 

@@ -13,6 +13,7 @@
 |address refused|         |         |       |bounced |          |          |bounced |      |         |
 |no answer      |         |         |       |unknown |          |          |        |      |         |
 |process died   |         |         |queued |unknown |          |          |        |      |         |
+|database died  |         |         |unknown|unknown |          |          |        |      |         |
 |delivered      |         |delivered|       |        |delivered |          |delivered|      |         |
 |soft bounce    |         |         |       |        |deferred  |          |deferred|      |         |
 |hard bounce    |         |bounced  |       |        |bounced   |bounced   |bounced |      |         |
@@ -51,6 +52,7 @@ class Event(Enum):
     ADDRESS_REFUSED = "address refused"
     NO_ANSWER = "no answer"
     PROCESS_DIED = "process died"
+    DATABASE_DIED = "database died"
     DELIVERED = "delivered"
     SOFT_BOUNCE = "soft bounce"
     HARD_BOUNCE = "hard bounce"
@@ -71,6 +73,7 @@ TABLE: dict[Event, dict[Message.Status, Message.Status]] = {
     Event.ADDRESS_REFUSED: {Status.SENDING: Status.BOUNCED, Status.UNKNOWN: Status.BOUNCED},
     Event.NO_ANSWER: {Status.SENDING: Status.UNKNOWN},
     Event.PROCESS_DIED: {Status.CLAIMED: Status.QUEUED, Status.SENDING: Status.UNKNOWN},
+    Event.DATABASE_DIED: {Status.CLAIMED: Status.UNKNOWN, Status.SENDING: Status.UNKNOWN},
     Event.DELIVERED: {
         Status.SENT: Status.DELIVERED,
         Status.UNKNOWN: Status.DELIVERED,

@@ -5,6 +5,10 @@ process. It claims a portion (`claimed`: not begun, so harmless to take away), a
 `sending` right before it is handed over, in the same statement as the result of the message before. Whoever finds
 messages in the hands of a number whose lock is free knows that their process died: what was claimed is queued again,
 the one that was `sending` is unknown, and nobody repeats it.
+
+The claim waits for the disk, intents and results do not: a killed process loses none of them, for they are PostgreSQL's
+from their commit on. When PostgreSQL itself crashes, the last may be lost; then the number's row in the unlogged table
+of `Sender` is lost too, and all of the claimed portion is unknown.
 """
 
 import logging
@@ -26,7 +30,7 @@ from leads.bell import ring
 from nurture.channels import Answer, Channel, EmailChannel, UnreachableError
 from nurture.delivery import Event, after, happen, next_attempt
 from nurture.mime import Mail
-from nurture.models import Message, Template, TemplateVersion
+from nurture.models import Message, Sender, Template, TemplateVersion
 from nurture.models.messages import IN_HAND
 from nurture.outbox import reason_not_to_send
 from nurture.receiving import bounced
@@ -56,7 +60,7 @@ def send_queued(now: datetime | None = None, channel: Channel | None = None) -> 
     number = secrets.randbelow(2**62)
     channel = channel or EmailChannel()
     give_up_at = time.monotonic() + SECONDS
-    with sets.run_once_at_a_time(_lock(number)):
+    with sets.run_once_at_a_time(_lock(number)), sets.session_settings(synchronous_commit="off"):
         try:
             while Message.objects.ready_to_send(now or timezone.now()).exists():
                 channel.open()
@@ -73,11 +77,12 @@ def send_queued(now: datetime | None = None, channel: Channel | None = None) -> 
             _complained_of = str(error)
         finally:
             channel.close()
+        Sender.objects.filter(number=number).delete()
     return accepted
 
 
 def release_messages_of_dead() -> int:
-    """Queue again what dead processes had claimed, and mark unknown what they were handing over; returns how many."""
+    """Queue again what dead processes had claimed, and mark unknown what may have gone out; returns how many."""
     found = 0
     numbers = (
         Message.objects.filter(status__in=IN_HAND).order_by().values_list("sender", flat=True).distinct()
@@ -85,10 +90,13 @@ def release_messages_of_dead() -> int:
     for number in list(numbers):
         with sets.run_once_at_a_time(_lock(number)) as dead:
             if dead:
+                witness = Sender.objects.filter(number=number or 0)
+                event = Event.PROCESS_DIED if witness.exists() else Event.DATABASE_DIED
                 held = list(Message.objects.filter(status__in=IN_HAND, sender=number))
-                found += happen(Event.PROCESS_DIED, held, sender=None)
+                found += happen(event, held, sender=None)
+                witness.delete()
                 for message in held:
-                    if message.status == Message.Status.SENDING:
+                    if after(message.status, event) == Message.Status.UNKNOWN:
                         logger.warning("The sender of message %s died; it may have arrived.", message.pk)
     return found
 
@@ -97,9 +105,10 @@ def _lock(number: int | None) -> str:
     return f"mail sender {number}"
 
 
-@transaction.atomic
+@sets.local_settings(synchronous_commit="on")
 def _claim(number: int, now: datetime) -> list[Message]:
     """Take a portion in hand; those that must not go out any more, because a contact said no since, are skipped."""
+    Sender.objects.get_or_create(number=number)
     marketing, transactional = (
         reason_not_to_send(purpose, contact="contact__", address="address")
         for purpose in (Template.Purpose.MARKETING, Template.Purpose.TRANSACTIONAL)

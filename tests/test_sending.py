@@ -15,7 +15,7 @@ from leads.models import Attribute, Consent, Contact, Identity, Interaction
 from nurture import delivery, sending
 from nurture.channels import judge, names_the_address
 from nurture.delivery import TABLE, Event, after
-from nurture.models import Message, Template
+from nurture.models import Message, Sender, Template
 from nurture.outbox import Recipient, queue_messages
 from nurture.receiving import judge_mail_events
 from nurture.sending import send_queued
@@ -203,12 +203,19 @@ def test_an_unreachable_server_leaves_messages_waiting_and_says_so_once(
     assert (status_of(message), message.attempts) == (Status.QUEUED, 0)
 
 
+def in_the_hands_of(number: int, template: Template, one: Contact, other: Contact) -> list[Message]:
+    """A message that a process has claimed, and one that it has begun."""
+    messages = queue(template, one, other)
+    for message, status in zip(messages, ("claimed", "sending"), strict=True):
+        Message.objects.filter(pk=message.pk).update(status=status, sender=number)
+    return messages
+
+
 def test_messages_of_a_dead_process_are_queued_again_but_not_the_one_it_was_handing_over(
     smtp_server, template, cold_lead, mql_lead
 ):
-    first, second = queue(template, cold_lead, mql_lead)
-    Message.objects.filter(pk=first.pk).update(status="claimed", sender=7)
-    Message.objects.filter(pk=second.pk).update(status="sending", sender=7)
+    first, second = in_the_hands_of(7, template, cold_lead, mql_lead)
+    Sender.objects.create(number=7)
     held, go_on = threading.Event(), threading.Event()
 
     def live() -> None:
@@ -228,6 +235,39 @@ def test_messages_of_a_dead_process_are_queued_again_but_not_the_one_it_was_hand
     assert send_queued() == 1
     assert [status_of(first), status_of(second)] == [Status.SENT, Status.UNKNOWN]
     assert [one.to for one in smtp_server.received] == [cold_lead.email]
+
+
+def test_after_a_crash_of_the_database_nothing_that_was_claimed_is_repeated(
+    smtp_server, template, cold_lead, mql_lead
+):
+    """The last results are lost in it, since they do not wait for the disk; so are rows of unlogged tables."""
+    messages = in_the_hands_of(7, template, cold_lead, mql_lead)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relpersistence FROM pg_class WHERE relname = %s", [Sender._meta.db_table])
+        assert cursor.fetchone() == ("u",)
+    assert send_queued() == 0
+    assert [status_of(message) for message in messages] == [Status.UNKNOWN, Status.UNKNOWN]
+    assert not smtp_server.received
+
+
+def test_a_claim_waits_for_the_disk_and_what_follows_does_not(smtp_server, template, cold_lead, monkeypatch):
+    waits = []
+
+    def noting(work):
+        def run(*args, **kwargs):
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW synchronous_commit")
+                waits.append((args[0], cursor.fetchone()[0]))
+            return work(*args, **kwargs)
+
+        return run
+
+    happen = sending.happen
+    monkeypatch.setattr(sending, "happen", noting(happen))
+    queue(template, cold_lead)
+    assert send_queued() == 1
+    assert dict(waits) == {Event.CLAIMED: "on", Event.RELEASED: "off"}
+    assert not Sender.objects.exists()
 
 
 def test_a_process_that_was_taken_for_dead_still_tells_what_it_knows(smtp_server, template, cold_lead):

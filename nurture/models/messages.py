@@ -223,6 +223,21 @@ IN_HAND = (Message.Status.CLAIMED, Message.Status.SENDING)
 """statuses of messages that a sending process holds"""
 
 
+class Sender(models.Model):
+    """A sending process, for as long as it works: the witness that PostgreSQL did not crash meanwhile.
+
+    Its table is unlogged (see the migration): a crash empties it, an orderly restart does not, and a replica that takes
+    over has it empty. Results are committed without waiting for the disk, so after a crash the last of them are lost
+    and nobody knows which of a portion went out; without one, they are as good as on disk.
+    """
+
+    number = models.BigIntegerField(primary_key=True)
+    started_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
 class MessageEvent(models.Model):
     """What was heard of a message after it was sent, as it came in: the judgement is in the columns below."""
 
