@@ -309,7 +309,7 @@ def test_the_path_runs_as_a_command_and_tells_what_each_sweep_did(key, client, c
     call_command("run_path")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "score touched contacts: 5"
-    assert lines[2] == "enrol contacts whose stage changed: 2"
+    assert "enrol contacts whose stage changed: 2" in lines
     assert standing() == (40, "mql", "Call to arrange a test drive")
     call_command("run_path")  # nothing is left to do
     assert capsys.readouterr().out.splitlines()[0] == "score touched contacts: 0"
