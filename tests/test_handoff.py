@@ -175,7 +175,9 @@ def test_a_move_that_says_nothing_of_sales_leaves_the_queue_as_it_is(mql_lead, c
 def test_handing_over_many_costs_as_many_queries_as_handing_over_one(django_assert_num_queries):
     leads = [make_contact("Lead", str(number), f"lead{number}@fjordly.example") for number in range(20)]
     for some in (leads[:1], leads[1:]):
-        with django_assert_num_queries(9):  # as a move; the hand-offs, the rejections of before, the announcement
+        with django_assert_num_queries(
+            9
+        ):  # as a move; the hand-offs, the rejections of before, the announcement
             moves = [Move(lead.pk, Stage.SQL, with_sales=True) for lead in some]
             move_to_stage(moves, StageChange.Cause.SCORE)
     assert Handoff.objects.filter(decided_at=None).count() == 20
