@@ -308,9 +308,9 @@ def test_the_path_runs_as_a_command_and_tells_what_each_sweep_did(key, client, c
         )
     call_command("run_path")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "score touched contacts: 5"
+    assert "score touched contacts: 5" in lines
     assert "enrol contacts whose stage changed: 2" in lines
     assert standing() == (40, "mql", "Call to arrange a test drive")
     call_command("run_path")  # nothing is left to do
-    assert capsys.readouterr().out.splitlines()[0] == "score touched contacts: 0"
+    assert "score touched contacts: 0" in capsys.readouterr().out.splitlines()
     assert Enrolment.objects.count() == 1
