@@ -31,6 +31,7 @@ RAIL = (
     Destination(_("Inbox"), "inbox", "inbox", "inbox", "leads.work_inbox leads.assign_contact"),
     Destination(_("Contacts"), "person", "contact-list", "contact-", "leads.view_contact"),
     Destination(_("Companies"), "company", "company-list", "company-", "leads.view_company"),
+    Destination(_("Outbox"), "email", "outbox", "outbox", "nurture.view_message"),
     Destination(_("KPIs"), "chart", "kpi-funnel", "kpi-", "leads.view_kpis"),
     Destination(_("Admin"), "gear", "admin:index", "admin:"),
 )
