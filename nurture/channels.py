@@ -45,9 +45,13 @@ class Channel(ABC):
         """Connect, or keep the connection there is. Raises `UnreachableError`."""
 
     @abstractmethod
-    def send(self, mail: Mail, meanwhile: Callable[[], None]) -> Answer:
-        """Hand one message over. `meanwhile` is useful work for the time in which the other side thinks; a channel
-        may call it once, or not."""
+    def send(self, mail: Mail, intend: Callable[[], bool], meanwhile: Callable[[], None]) -> Answer | None:
+        """Hand one message over.
+
+        `intend` commits the intent to; a channel calls it once, before the other side can have anything of the message,
+        and where it says no, nothing is handed over and there is no answer. What it raises is raised. `meanwhile` is
+        useful work for the time in which the other side thinks; a channel may call it once, or not.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -69,10 +73,17 @@ class EmailChannel(Channel):
             self._drop()
             raise UnreachableError(_words(error)) from error
 
-    def send(self, mail: Mail, meanwhile: Callable[[], None]) -> Answer:
+    def send(self, mail: Mail, intend: Callable[[], bool], meanwhile: Callable[[], None]) -> Answer | None:
+        intent = _Intent(intend)
         dialogue = getattr(self.backend, "connection", None)
         if isinstance(dialogue, _Dialogue):
-            dialogue.begin(meanwhile)
+            dialogue.begin(intent.commit, meanwhile)
+        else:
+            intent.commit()
+        return self._send(mail, intent, meanwhile) if intent.agreed is not False else None
+
+    def _send(self, mail: Mail, intent: "_Intent", meanwhile: Callable[[], None]) -> Answer | None:
+        dialogue = getattr(self.backend, "connection", None)
         try:
             self.backend.send_messages([mail])
         except Exception as error:
@@ -80,22 +91,28 @@ class EmailChannel(Channel):
             kept = self.kept
             if (
                 not _answered(error) or getattr(dialogue, "sock", True) is None
-            ):  # without a socket: it said 421
+            ):  # no socket: the server said 421
                 self._drop()
+            if intent.error:
+                raise intent.error from None
+            intent.commit()  # where the connection broke before it was asked for
+            if not intent.agreed:
+                return None
             if kept and not handed and _hung_up(error):
-                return self._once_more(mail, meanwhile)
+                return self._once_more(mail, intent, meanwhile)
             return judge(error, handed=handed)
         self.kept = True
         status = getattr(mail, "anymail_status", None)
         return Answer(Event.ACCEPTED, _last_reply(dialogue), (status and status.message_id) or "")
 
-    def _once_more(self, mail: Mail, meanwhile: Callable[[], None]) -> Answer:
+    def _once_more(self, mail: Mail, intent: "_Intent", meanwhile: Callable[[], None]) -> Answer | None:
         """Servers end a connection after so many messages, mostly without a word: the next one begins a new one."""
         try:
             self.open()
         except UnreachableError as error:
             return Answer(Event.REFUSED_FOR_NOW, str(error))
-        return self.send(mail, meanwhile)
+        self.backend.connection.begin(intent.commit, meanwhile)
+        return self._send(mail, intent, meanwhile)
 
     def close(self) -> None:
         with contextlib.suppress(Exception):
@@ -144,18 +161,45 @@ def names_the_address(code: int, reply: str) -> bool:
     return code in ADDRESS_CODES
 
 
+class _Intent:
+    """The intent to hand one message over: committed once, and what came of that."""
+
+    def __init__(self, intend: Callable[[], bool]) -> None:
+        self.intend = intend
+        self.agreed: bool | None = None
+        self.error: Exception | None = None
+
+    def commit(self) -> bool:
+        """Whether the message is still ours to hand over. Raises what committing raises."""
+        if self.agreed is None:
+            try:
+                self.agreed = self.intend()
+            except Exception as error:
+                self.error = error
+                raise
+        return self.agreed
+
+
+class _NotOursError(Exception):
+    """Ends a dialogue whose message somebody else has taken in hand."""
+
+
 class _Dialogue(smtplib.SMTP):
-    """Knows whether the server may have all of a message, and uses the time in which it thinks about it."""
+    """Knows whether the server may have all of a message, and uses the times in which it thinks.
+
+    The intent is committed while the server thinks about the sender: it has nothing of the message yet.
+    """
 
     handed = False
     """the server was ready for the message's content, so it may have got all of it"""
     last_reply = ""
     _sending_data = False
+    _commit: Callable[[], bool] | None = None
     _meanwhile: Callable[[], None] | None = None
 
-    def begin(self, meanwhile: Callable[[], None]) -> None:
+    def begin(self, commit: Callable[[], bool], meanwhile: Callable[[], None]) -> None:
         self.handed = False
-        self._meanwhile = meanwhile
+        self._commit, self._meanwhile = commit, meanwhile
 
     def data(self, msg: Any) -> tuple[int, bytes]:
         self._sending_data = True
@@ -163,6 +207,13 @@ class _Dialogue(smtplib.SMTP):
             return super().data(msg)
         finally:
             self._sending_data = False
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        super().putcmd(cmd, args)
+        if self._commit and cmd == "mail":
+            work, self._commit = self._commit, None
+            if not work():
+                raise _NotOursError
 
     def getreply(self) -> tuple[int, bytes]:
         if self._sending_data and self.handed and self._meanwhile:

@@ -15,6 +15,7 @@ from django.core.mail import EmailMultiAlternatives
 from nurture.models import Template
 from nurture.rendering import Letter
 
+NOT_ASCII = bytes(range(128, 256))
 LONGEST_LINE = 998  # RFC 5322, 2.1.1
 
 
@@ -109,7 +110,8 @@ def _encoded(text: str) -> tuple[str, str]:
     if text.isascii() and all(len(line) <= LONGEST_LINE for line in lines):
         return "7bit", "\r\n".join(lines)
     content = "\r\n".join(lines).encode("utf-8")
-    if sum(byte > 127 for byte in content) * 6 > len(content):  # from a sixth on, base64 is shorter
+    foreign = len(content) - len(content.translate(None, NOT_ASCII))
+    if foreign * 6 > len(content):  # from a sixth on, base64 is shorter
         return "base64", base64.encodebytes(content).decode("ascii").replace("\n", "\r\n").rstrip()
     quoted = binascii.b2a_qp("\n".join(lines).encode("utf-8"), istext=True).decode("ascii")
     return "quoted-printable", re.sub(r"\r?\n", "\r\n", quoted)

@@ -65,6 +65,7 @@ def send_queued(now: datetime | None = None, channel: Channel | None = None) -> 
             while Message.objects.ready_to_send(now or timezone.now()).exists():
                 channel.open()
                 _complained_of = ""
+                Sender.objects.get_or_create(number=number)
                 run = _Run(_claim(number, now or timezone.now()), number, channel, now)
                 run.send(give_up_at)
                 accepted += run.accepted
@@ -108,7 +109,6 @@ def _lock(number: int | None) -> str:
 @sets.local_settings(synchronous_commit="on")
 def _claim(number: int, now: datetime) -> list[Message]:
     """Take a portion in hand; those that must not go out any more, because a contact said no since, are skipped."""
-    Sender.objects.get_or_create(number=number)
     marketing, transactional = (
         reason_not_to_send(purpose, contact="contact__", address="address")
         for purpose in (Template.Purpose.MARKETING, Template.Purpose.TRANSACTIONAL)
@@ -120,8 +120,12 @@ def _claim(number: int, now: datetime) -> list[Message]:
                 When(version__purpose=Template.Purpose.TRANSACTIONAL, then=transactional), default=marketing
             )
         )
+        .only(
+            "pk", "version", "contact", "status", "sender", "address", "values", "due_at", "attempts", "answer",
+            "provider_id",
+        )
         .select_for_update(skip_locked=True, of=("self",))[:PORTION]
-    )
+    )  # fmt: skip
     happen(Event.CLAIMED, found, sender=number)
     for message in found:
         message.status, message.sender = after(message.status, Event.CLAIMED), number
@@ -158,8 +162,11 @@ class _Run:
                     happen(Event.SPOILT, [message], sender=None, answer=str(mail.message)[:500])
                     continue
                 self.channel.open()
-                if self._commit(intent=message):
-                    self.answered = message, self.channel.send(mail, partial(self._prepare, place + 1))
+                answer = self.channel.send(
+                    mail, partial(self._commit, message), partial(self._prepare, place + 1)
+                )
+                if answer:
+                    self.answered = message, answer
         finally:
             self._commit()
             happen(Event.RELEASED, self.portion[place:], sender=None)

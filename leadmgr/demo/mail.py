@@ -27,8 +27,8 @@ class Mailboxes(Channel):
 
     def open(self) -> None: ...
 
-    def send(self, mail: Mail, meanwhile: Callable[[], None]) -> Answer:
-        return Answer(Event.ACCEPTED)
+    def send(self, mail: Mail, intend: Callable[[], bool], meanwhile: Callable[[], None]) -> Answer | None:
+        return Answer(Event.ACCEPTED) if intend() else None
 
     def close(self) -> None: ...
 
