@@ -116,6 +116,9 @@ def test_a_translation_ends_and_begins_as_its_source_does(catalogue):
 SAME = {
     "MQL",
     "SQL",
+    "KPIs",
+    "HTML",
+    "%(sentence)s, then %(step)s",  # “%(sentence)s → %(step)s”
     "%(field)s is %(value)s",  # “%(field)s: %(value)s”
     "%(what)s, where %(filter)s,",  # “%(what)s(%(filter)s)”
     '%(job)s at <a href="%(company_url)s">%(company)s</a>',  # the company, then the job

@@ -74,7 +74,8 @@ def _active(row: "Row", now: datetime, zone: Any, today: date) -> str:
 
 def _try_again(row: "Row", now: datetime, zone: Any, today: date) -> str:
     if row.queued_at is not None:
-        return f'<span class="gain">{escape(_("back by itself"))}</span>'
+        words = _("back by itself")  # not inside the f-string, where makemessages would not see it
+        return f'<span class="gain">{escape(words)}</span>'
     if row.decided__recycle_on is None:
         return ""
     days = (row.decided__recycle_on - today).days
