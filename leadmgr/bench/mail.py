@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 from typing import Any
 
 from django.conf import settings
@@ -22,11 +23,17 @@ from nurture.outbox import Recipient, queue_messages
 from nurture.rendering import render
 from nurture.sending import send_queued
 
-ROUNDS = 5
-PORTION = 2_000
-"""messages of a round, half of them to warm up the first"""
+ROUNDS = 11
+PORTION = 1_000
+"""messages of a round"""
 
-PARAGRAPH = "<p>It has room for five, charges in twenty minutes and drives six hundred kilometres with one charge.</p>\n"
+PARAGRAPH = (
+    '<tr><td align="left" style="font-size:0px;padding:10px 25px;word-break:break-word;">\n'
+    '<div style="font-family:Ubuntu, Helvetica, Arial, sans-serif;font-size:13px;line-height:1.4;color:#1b1f24;">\n'
+    "It has room for five, charges in twenty minutes and drives six hundred kilometres with one charge.\n"
+    "</div></td></tr>\n"
+)
+"""as the usual tools for responsive mail write a paragraph"""
 HTML = (
     "<html><body><h1>Your {{ contact.job_title | default: 'new' }} car</h1>\n"
     "<p>Hello {{ contact.first_name | default: 'there' }}, {{ company.name | default: 'your company' }} may know it:</p>\n"
@@ -44,7 +51,8 @@ WHERE NOT EXISTS (SELECT FROM leads_consent WHERE contact_id = leads_contact.id)
 
 
 def measure(size: Size, say: Say) -> Result:
-    """Rounds of the floor and of the product in turn, so that a busy machine slows both."""
+    """Rounds of the floor and of the product in turn, of which the middle ratio is reported: the product waits for
+    three processes where the floor waits for two, so whatever else the machine does slows it more."""
     with connection.cursor() as cursor:
         cursor.execute(CONSENTS)
     Message.objects.all().delete()
@@ -85,6 +93,7 @@ def measure(size: Size, say: Say) -> Result:
     messages = ROUNDS * portion
     Message.objects.all().delete()
     value, bare = messages / seconds, messages / floor_seconds
+    ratios = [own / other for own, other in zip(ours, floors, strict=True)]
     return Result(
         name="mail",
         contacts=size.contacts,
@@ -93,13 +102,14 @@ def measure(size: Size, say: Say) -> Result:
         unit="messages/s over SMTP",
         floor=round(bare, 1),
         floor_unit="messages/s by bare smtplib",
-        ratio=round(value / bare, 4),
+        ratio=round(median(ratios), 4),
         rss_mb=peak_mb(),
         detail={
             "messages": messages,
             "bytes": len(bodies[0][1]),
             "rounds": ours,
             "floor_rounds": floors,
+            "ratio_of_sums": round(value / bare, 4),
             "queued_per_s": round((ROUNDS + 1) * portion / queueing),
         },
     )
