@@ -106,7 +106,7 @@ def _header_text(text: str) -> str:
 
 def _encoded(text: str) -> tuple[str, str]:
     """Content-Transfer-Encoding and body, with lines as the standard wants them."""
-    lines = text.splitlines()
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if text.isascii() and all(len(line) <= LONGEST_LINE for line in lines):
         return "7bit", "\r\n".join(lines)
     content = "\r\n".join(lines).encode("utf-8")

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from leads import sets
 from leads.bell import ring
+from leads.consents import Answer, Given, record_consents
 from leads.identity import Claim
 from leads.ingest import Event as Act
 from leads.ingest import record_interactions
@@ -263,19 +264,8 @@ def _decided(message: Message, state: str, kind: str, proof: str, at: datetime) 
 
 def _consent(message: Message, state: str, proof: str, at: datetime) -> bool:
     # The lock is the door against two clicks at once; a contact that is gone has none.
-    held = (
-        Contact.objects.filter(pk=message.contact_id)
-        .select_for_update(no_key=True)
-        .values_list("pk", flat=True)
-    )
-    if not held or consent_of(message) == state:
+    contact = Contact.objects.filter(pk=message.contact_id).select_for_update(no_key=True)
+    if not list(contact.values_list("pk", flat=True)):
         return False
-    Consent.objects.create(
-        contact_id=message.contact_id,
-        purpose=purpose_of(message),
-        channel=Consent.Channel.EMAIL,
-        state=state,
-        proof=proof[:500],
-        at=at,
-    )
-    return True
+    answer = Answer(state == Consent.State.GRANTED, purpose_of(message), Consent.Channel.EMAIL)
+    return bool(record_consents([Given(message.contact_id, answer, proof, at)], overrules=True))
