@@ -6,6 +6,7 @@ Names of tables and columns come from model fields, values travel as parameters.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -207,13 +208,17 @@ def update_rows(
 
     Each row is the key, the new values of `columns`, then the values that the columns of `unless_changed` had when
     they were read: a row in which one of these differs now was written by somebody else and is left alone.
-    `prepared` has the server keep the plan: for a few rows at a time, again and again, half the time.
+    `prepared` has the server keep the plan: for one or two rows at a time, again and again, half the time.
     """
     if not rows:
         return []
-    statement, fields = _update_of_rows(model, tuple(columns), tuple(unless_changed))
-    run = _execute_prepared if prepared else _execute
-    return [row[0] for row in run(statement, _arrays(fields, rows))]
+    few = len(rows) if prepared else 0
+    statement, fields = _update_of_rows(model, tuple(columns), tuple(unless_changed), few)
+    if few:
+        return [
+            row[0] for row in _execute_prepared(statement, [_plain(value) for row in rows for value in row])
+        ]
+    return [row[0] for row in _execute(statement, _arrays(fields, rows))]
 
 
 def update_from(model: type[Model], columns: Sequence[str], queryset: QuerySet[Any, Any]) -> list[Any]:
@@ -350,12 +355,16 @@ def _do_update(model: type[Model], fields: Sequence[Any], key_names: Sequence[st
 
 @lru_cache(maxsize=256)
 def _update_of_rows(
-    model: type[Model], columns: tuple[str, ...], unless_changed: tuple[str, ...]
+    model: type[Model], columns: tuple[str, ...], unless_changed: tuple[str, ...], few: int
 ) -> tuple[str, list[Any]]:
-    """The statement of `update_rows` and the fields of its arrays; for two rows it took longer to write than to run."""
+    """The statement of `update_rows`, for any number of rows as arrays or for a `few` as values, and its fields.
+
+    For two rows it took longer to write than to run. Arrays make the server plan anew each time.
+    """
     changed, guards = ([_field(model, name) for name in names] for names in (columns, unless_changed))
     fields = [_primary_key(model), *changed, *guards]
-    return _update_statement(model, changed, guards, _unnest_source(fields)), fields
+    source = _values_source(fields, few) if few else _unnest_source(fields)
+    return _update_statement(model, changed, guards, source), fields
 
 
 def _update_statement(model: type[Model], fields: list[Any], guards: list[Any], source: str) -> str:
@@ -385,6 +394,18 @@ def _unnest_source(fields: Sequence[Any]) -> str:
         if isinstance(field, ArrayField):
             raise TypeError(f"{field} is an array: unnest would flatten it")
     return f"unnest({', '.join(f'%s::{field.rel_db_type(connection)}[]' for field in fields)})"
+
+
+def _values_source(fields: Sequence[Any], rows: int) -> str:
+    row = ", ".join(f"%s::{field.rel_db_type(connection)}" for field in fields)
+    return f"(VALUES {', '.join([f'({row})'] * rows)})"
+
+
+def _plain(field: Any, value: Any) -> Any:
+    """A value as the driver knows it: of an enumeration's member it would write the name."""
+    if isinstance(field, JSONField):
+        return _json_text(value)
+    return value.value if isinstance(value, Enum) else value
 
 
 def _arrays(fields: Sequence[Any], rows: Sequence[Row]) -> list[Any]:
@@ -434,7 +455,11 @@ def _execute(statement: str, parameters: Sequence[Any]) -> list[Row]:
 def _execute_prepared(statement: str, parameters: Sequence[Any]) -> list[Row]:
     """Like `_execute`, with the parameters bound by the server, which keeps the statement's plan."""
     connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+    own = connection.connection
+    own.prepare_threshold = (
+        0  # Django switches preparing off, for the sake of poolers that do not keep sessions
+    )
+    with connection.wrap_database_errors, psycopg.Cursor(own) as cursor:
         cursor.execute(statement, parameters, prepare=True)
         return cursor.fetchall()
 
