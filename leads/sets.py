@@ -215,9 +215,8 @@ def update_rows(
     few = len(rows) if prepared else 0
     statement, fields = _update_of_rows(model, tuple(columns), tuple(unless_changed), few)
     if few:
-        return [
-            row[0] for row in _execute_prepared(statement, [_plain(value) for row in rows for value in row])
-        ]
+        values = [_plain(field, value) for row in rows for field, value in zip(fields, row, strict=True)]
+        return [row[0] for row in _execute_prepared(statement, values)]
     return [row[0] for row in _execute(statement, _arrays(fields, rows))]
 
 
