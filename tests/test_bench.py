@@ -25,7 +25,7 @@ KEYS = {
     "rss_mb",
     "detail",
 }
-BASES = ("leadmgr_bench_400_3000", "leadmgr_bench_plans_400_3000", "leadmgr_bench_workflow_400_3000")
+BASES = tuple(f"leadmgr_bench_{copy}400_3000" for copy in ("", "plans_", "workflow_", "mail_"))
 
 
 @pytest.fixture
@@ -82,6 +82,13 @@ def test_workflow_leaves_the_rows_of_its_floor(bench):
         "skipped": 40,
     }  # 3 countries of 5, consent of 9 in 10
     assert set(workflow["detail"]["rows_that_differ_from_the_floor"].values()) == {0}
+
+
+def test_mail_sends_every_message_of_every_round(bench):
+    mail = bench("mail")
+    assert set(mail) == KEYS
+    assert mail["detail"]["messages"] == len(mail["detail"]["rounds"]) * 400
+    assert mail["ratio"] > 0
 
 
 def test_plans_looks_at_pages_api_admin_and_sweeps(bench):
