@@ -94,21 +94,21 @@ class Hub:
             self._listeners.discard(listener)
 
     def _run(self) -> None:
-        failing = False
+        failing, deaf = False, True
         while True:
             try:
                 for payload in sets.listen(CHANNEL, PATIENCE_SECONDS):
                     if payload is not None:
                         self._tell(payload)
-                    elif failing:
-                        failing = False
+                    elif deaf:
+                        failing, deaf = False, False
                         self._tell_all("again")  # whatever happened meanwhile was not heard
             except (psycopg.Error, OSError) as error:
                 if not failing:
                     logger.warning(
                         "Nothing is heard from the database (%s); pages look once a minute.", error
                     )
-                failing = True
+                failing = deaf = True
             time.sleep(PAUSE_SECONDS)
 
     def _tell(self, payload: str) -> None:

@@ -36,7 +36,8 @@ from leads.models import (
     Touch,
     User,
 )
-from nurture.models import Enrolment, Track, Workflow
+from nurture.models import Enrolment, Message, Template, Track, Workflow
+from nurture.outbox import Recipient, queue_messages
 from scoring.models import Rule, RuleGroup, Score, ScoreChange, ScoreSheet, Threshold
 from tests.conftest import make_contact
 
@@ -48,7 +49,7 @@ OURS = {
     "Assignment", "Attribute", "Campaign", "CaptureKey", "Company", "Consent", "Contact", "Enrolment", "Group",
     "Handoff", "Hold", "RejectionReason",
     "Identity", "Interaction", "InteractionKind", "KpiExport", "MergeRecord", "Rule", "RuleGroup", "Score", "ScoreChange",
-    "ScoreSheet", "Segment", "Source", "StageChange", "Team", "Threshold", "TokenProxy", "Track", "User",
+    "Message", "Template", "ScoreSheet", "Segment", "Source", "StageChange", "Team", "Threshold", "TokenProxy", "Track", "User",
     "Workflow",
 }  # fmt: skip
 
@@ -87,7 +88,10 @@ def filled(sql_lead, cold_lead, mql_lead, rita, seoul) -> dict[type, object]:
     track = Track.objects.create(name="Nurture")
     workflow = Workflow.objects.create(name="Warm", track=track, stages=[Stage.MQL])
     Token.objects.create(user=rita)
+    template = Template.objects.create(name="Hello", subject="Hello", html="<p>Hello</p>")
+    queue_messages(template.pk, [Recipient(sql_lead.pk)], timezone.now())
     rows = [
+        template, Message.objects.get(),
         source, campaign, key, sheet, group, rule, track, workflow, sql_lead, rita, seoul, sql_lead.company,
         sql_lead.identities.get(), Group.objects.get(name="rep"), InteractionKind.objects.get(pk="visit"),
         Attribute.objects.create(key="plan"),

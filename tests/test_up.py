@@ -19,7 +19,7 @@ from leadmgr.embedded import server
 from tests.processes import database_url, family, free_port, is_alive, wait_until
 
 START_SECONDS = 60
-CHILDREN = {"web", "worker", "long", "beat"}
+CHILDREN = {"web", "worker", "long", "mail", "beat"}
 
 
 class Up:
@@ -127,8 +127,8 @@ def test_it_starts_answers_and_ends_without_leaving_a_process(start: Any, data_d
     assert not (data_dir / "up.json").exists()
     ended = re.findall(r"(\w+) ended", up.output())
     assert ended[:2] == ["web", "beat"]
-    assert set(ended[2:4]) == {"worker", "long"}
-    assert ended[4:] == ["PostgreSQL"]
+    assert set(ended[2:5]) == {"worker", "long", "mail"}
+    assert ended[5:] == ["PostgreSQL"]
 
 
 def test_a_killed_child_is_restarted_and_a_killed_database_too(start: Any, data_dir: Path) -> None:

@@ -101,6 +101,7 @@ function listen() {
   source?.close();
   listening = address;
   source = new EventSource(address);
+  source.addEventListener("open", () => look("queue")); // what happened since the page was written was not heard
   source.addEventListener("queue", () => look("queue"));
   source.addEventListener("lead", () => { look("queue"); look("lead"); });
   // After a pause of the connection anything may have happened.
