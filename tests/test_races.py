@@ -427,7 +427,7 @@ def test_the_victim_of_a_deadlock_tries_again(session, cold_lead, mql_lead):
     ]
     for future in futures:
         future.result(PATIENCE_SECONDS)
-    assert len(tries) == 3
+    assert len(tries) >= 3  # who tries again can meet the other a second time
     # 12 + 2 and 45 + 2: neither lost, nor added twice
     assert (score_of(cold_lead), score_of(mql_lead)) == (14, 47)
 
