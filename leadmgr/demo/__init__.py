@@ -17,6 +17,7 @@ from leadmgr.demo.sales import Sales
 from leads import sets
 from leads.funnel import count_everybody
 from leads.models import Attribute, Contact, Source, User
+from nurture.enrolment import enrol_moved
 from nurture.starter import add_starter_workflows
 from scoring.rescore import rescore_now
 from scoring.starter import add_starter_sheet
@@ -76,6 +77,8 @@ def create_demo(progress: Callable[[str], None]) -> list[DemoLogin]:
     live_last_hour(random, readers, now)
     score_touched()
     rescore_now()
+    enrol_moved(now)
+    readers.read(now)
     count_everybody()
     Source.objects.filter(slug=UNFINISHED).delete()
     return cast_logins()
