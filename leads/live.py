@@ -109,7 +109,7 @@ class Hub:
                         "Nothing is heard from the database (%s); pages look once a minute.", error
                     )
                 failing = deaf = True
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)  # between two tries to reach the database
 
     def _tell(self, payload: str) -> None:
         if payload.startswith(LOGOUT):

@@ -29,7 +29,7 @@ for _line in sys.stdin:
         continue
     while True:
         if not send_queued():
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two looks at the queue
 """
 
 
