@@ -199,6 +199,7 @@ if os.environ.get("LEADMGR_BROKER_PREFIX"):
     CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] = os.environ["LEADMGR_BROKER_PREFIX"]
 if not CELERY_BROKER_URL:
     CELERY_BROKER_URL = "filesystem://localhost/"
+    CELERY_BROKER_TRANSPORT = "leadmgr.broker:Transport"
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # it would poll one more queue, and nobody asks
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(DATA_DIR / "broker" / "queue"),
