@@ -1,7 +1,7 @@
 """What a rep tells of a talk with a lead: calls with their outcome, e-mails, meetings, notes.
 
 Each is an interaction. A call, whatever came of it but a wrong number, an e-mail or a meeting is also the first contact
-of the hand-off that waits: the promise is to try within the time, and a note reaches nobody.
+of the hand-off that waits (`leads/first_contact.py`): the promise is to try within the time, and a note reaches nobody.
 """
 
 from datetime import datetime, timedelta
@@ -11,10 +11,11 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from leads.first_contact import WRONG_NUMBER
 from leads.identity import Claim
 from leads.ingest import Event, record_interactions
 from leads.live import announce
-from leads.models import Contact, Handoff, Interaction, User
+from leads.models import Contact, Interaction, User
 from leads.standing import LeadMergedError, lock_contact
 
 REPEAT_SECONDS = 30
@@ -26,7 +27,7 @@ class CallOutcome(models.TextChoices):
     NO_ANSWER = "no_answer", _("No answer")
     LEFT_MESSAGE = "left_message", _("Left a message")
     CALL_BACK = "call_back", _("Asked to be called back")
-    WRONG_NUMBER = "wrong_number", _("Wrong number")
+    WRONG_NUMBER = WRONG_NUMBER, _("Wrong number")
 
 
 def log_call(
@@ -42,25 +43,24 @@ def log_call(
     told: dict[str, Any] = {"outcome": CallOutcome(outcome).value}
     if call_back_at is not None:
         told["call_back_at"] = call_back_at.isoformat(timespec="minutes")
-    counts = outcome != CallOutcome.WRONG_NUMBER
-    return _record(contact_id, by, "call_made", "phone", told, note, at, first_contact=counts)
+    return _record(contact_id, by, "call_made", "phone", told, note, at)
 
 
 def log_email(contact_id: int, by: User, note: str = "", *, at: datetime | None = None) -> bool:
     """Store that an e-mail was written; returns whether it was new."""
-    return _record(contact_id, by, "email_sent", "email", {}, note, at, first_contact=True)
+    return _record(contact_id, by, "email_sent", "email", {}, note, at)
 
 
 def log_meeting(contact_id: int, by: User, note: str = "", *, at: datetime | None = None) -> bool:
     """Store that there was a meeting; returns whether it was new."""
-    return _record(contact_id, by, "meeting_held", "meeting", {}, note, at, first_contact=True)
+    return _record(contact_id, by, "meeting_held", "meeting", {}, note, at)
 
 
 def add_note(contact_id: int, by: User, note: str, *, at: datetime | None = None) -> bool:
     """Store a note; returns whether it was new. A blank one is none."""
     if not note.strip():
         return False
-    return _record(contact_id, by, "note", "", {}, note, at, first_contact=False)
+    return _record(contact_id, by, "note", "", {}, note, at)
 
 
 def _record(
@@ -71,8 +71,6 @@ def _record(
     told: dict[str, Any],
     note: str,
     at: datetime | None,
-    *,
-    first_contact: bool,
 ) -> bool:
     """Of a lead that was merged meanwhile the survivor gets it: what somebody typed is not lost."""
     at = at or timezone.now()
@@ -93,10 +91,6 @@ def _record(
             kind, Claim(()), at, contact=contact.pk, by=by.pk, channel=channel, properties=properties
         )
         record_interactions([event], now=now)
-        if first_contact:
-            Handoff.objects.filter(
-                contact=contact, decided_at__isnull=True, contacted_at__isnull=True
-            ).update(contacted_at=at)
         announce([contact.pk])
     return True
 

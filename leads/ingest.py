@@ -12,6 +12,7 @@ from django.utils import timezone
 from leads import sets
 from leads.bell import ring
 from leads.consents import Answer, Given, record_consents
+from leads.first_contact import CONTACTING, stop_clocks
 from leads.identity import Claim
 from leads.models import Campaign, CaptureKey, Interaction, SeenMessage, Source, Touch
 from leads.resolution import Origin, Rules, lock_survivors, resolve
@@ -132,6 +133,9 @@ def _record(
     record_consents(_consents(fresh, resolved.contacts), overrules=rules.overwrites)
     touched = sorted({row[0] for row in rows})
     sets.insert_rows(Touch, ["contact"], [(contact,) for contact in touched])
+    contacted = {row[0] for row in rows if row[2] in CONTACTING}
+    if contacted and rules.overwrites:  # a public key could keep reps from calling
+        stop_clocks(contacted, now)
     ring("touched")
     return Recorded(len(rows), len(events) - len(fresh), frozenset(touched))
 

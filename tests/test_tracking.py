@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from leads.kinds import SHIPPED_KINDS
 from leads.models import (
     Attribute,
     Campaign,
@@ -87,6 +88,13 @@ def test_each_call_of_the_specification_is_stored_as_its_kind(send):
     contact = Contact.objects.get()
     assert contact.company == Company.objects.get(external_id="g1", employees=250)
     assert contact.identities.filter(kind="anonymous", value="v9").exists()
+
+
+def test_every_event_name_that_a_kind_lists_means_this_kind_and_its_own_slug_too(send):
+    names = {name: kind.slug for kind in SHIPPED_KINDS for name in (kind.slug, *kind.aliases)}
+    batch = [{"type": "track", "userId": "42", "event": name} for name in names]
+    assert send("batch", {"batch": batch}).answer["stored"] == len(names)
+    assert list(Interaction.objects.order_by("pk").values_list("kind", flat=True)) == list(names.values())
 
 
 def test_the_short_addresses_of_browser_sdks_work(send, keys):

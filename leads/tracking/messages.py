@@ -48,7 +48,7 @@ class Reader:
     key: CaptureKey
     received_at: datetime
     kinds: Mapping[str, tuple[str, str]]
-    """event name in `kind_name` form → slug and channel"""
+    """event name, as a kind lists it or in `kind_name` form → slug and channel"""
     traits: Traits
     sent_at: Any = None
     """the batch's own, for messages that have none"""
@@ -84,7 +84,7 @@ class Reader:
         name = message.get("event")
         if not isinstance(name, str) or not name.strip():
             raise MessageError(_("event: must be the name of what happened, such as “Form Submitted”"))
-        kind = self.kinds.get(kind_name(name))
+        kind = self.kinds.get(name) or self.kinds.get(kind_name(name))
         if kind is None:
             raise MessageError(
                 _("event: there is no interaction kind “%(name)s”; add it, or add the name to a kind, in Admin ›"
@@ -338,11 +338,14 @@ def known_kinds() -> dict[str, tuple[str, str]]:
 
 def _load_kinds() -> dict[str, tuple[str, str]]:
     names: dict[str, tuple[str, str]] = {}
+    listed: dict[str, tuple[str, str]] = {}
     for slug, channel, aliases in InteractionKind.objects.values_list("slug", "channel", "aliases"):
         for alias in aliases:
             names.setdefault(kind_name(alias), (slug, channel))
+            listed.setdefault(alias, (slug, channel))
         names[kind_name(slug)] = (slug, channel)
-    return names
+    # “Email Sent” is listed for what a mailing does, though a rep's own mail is `email_sent`.
+    return listed | names
 
 
 def urlsplit_path(url: str) -> str:
