@@ -1,5 +1,7 @@
 """The cast: two reps of different teams, a marketer, a manager, an administrator; a cold, an MQL and an SQL lead."""
 
+import os
+
 import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone, translation
@@ -8,6 +10,12 @@ from leads.models import Company, Contact, Identity, Stage, Team, User
 from leads.search import index_contacts
 
 pytest_plugins = ["tests.browser", "tests.processes", "tests.smtp_server"]
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """All tests: one process more than cores, for many tests wait for processes of their own. A chosen one: none."""
+    chosen = config.option.keyword or config.args != config.getini("testpaths")
+    return 0 if chosen else (os.cpu_count() or 1) + 1
 
 
 def make_user(name: str, role: str, team: Team | None = None, **fields) -> User:
