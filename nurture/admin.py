@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from leads.admin.bases import (
@@ -27,7 +28,8 @@ from leads.admin.bases import (
 from leads.models import Stage
 from nurture import mail_admin  # noqa: F401 - registers the templates and the messages
 from nurture.flow import problems
-from nurture.interventions import retry
+from nurture.held import held
+from nurture.interventions import resume_steps, retry, retry_workflow, waiting_at
 from nurture.models import Enrolment, Step, StepRun, Track, Workflow
 from nurture.removal import remove_steps
 
@@ -127,6 +129,8 @@ class WorkflowAdmin(AudienceAdmin, RefusesWhileUsed):
     )  # fmt: skip
     readonly_fields = ("steps_in_words",)
     inlines = (Steps,)
+    actions = ("retry_stopped",)
+    actions_submit_line = ("save_and_retry",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request).annotate(step_count=Count("steps"))
@@ -142,6 +146,9 @@ class WorkflowAdmin(AudienceAdmin, RefusesWhileUsed):
 
     @admin.display(description=_("stopped by an error"))
     def stopped(self, workflow: Workflow) -> str:
+        broken = _broken_steps(workflow)
+        if broken:
+            return " ".join(_failing_in_words(step) for step in broken)
         failed = Enrolment.objects.filter(workflow=workflow, status=Enrolment.Status.FAILED)
         return _number(failed, lambda count: "%(n)s") or "–"
 
@@ -149,13 +156,50 @@ class WorkflowAdmin(AudienceAdmin, RefusesWhileUsed):
     def steps_in_words(self, workflow: Workflow) -> str:
         steps = Step.objects.filter(workflow=workflow.pk).select_related("template", "next", "otherwise")
         lines = [(step, _who_is_at(step)) for step in steps]
+        if not lines and workflow.pk:
+            return _number(held().filter(workflow=workflow), _waiting_for_the_first) or "–"
         return format_html_join("", "<div>{} <b>{}</b></div>", lines) or "–"
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **told: Any) -> Any:
+        """Says at the top of the page which step fails for everybody."""
+        workflow = told.get("obj")
+        if workflow and request.method == "GET":
+            for step in _broken_steps(workflow):
+                words = gettext("%(failing)s Correct it, then save: that tries the step again. %(error)s")
+                failing = {"failing": _failing_in_words(step), "error": step.error}
+                self.message_user(request, words % failing, messages.ERROR)
+        return super().render_change_form(request, context, *args, **told)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """The steps that are taken out go last, when it is known what comes after them."""
         for step in formset.save(commit=False):
             step.save()
         remove_steps(form.instance, formset.deleted_objects)
+        resume_steps(Step.objects.filter(workflow=form.instance))
+
+    def has_retry_permission(self, request: HttpRequest, *_about: Any) -> bool:
+        return request.user.has_perm("nurture.change_enrolment")
+
+    @admin.action(description=_("Retry what errors stopped"), permissions=["retry"])
+    def retry_stopped(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> None:
+        self._say_retried(request, sum(retry_workflow(workflow.pk) for workflow in queryset))
+
+    def get_actions_submit_line(self, request: HttpRequest, object_id: Any) -> Any:
+        """Offers the retry where there is something to retry."""
+        failed = Enrolment.objects.filter(workflow=object_id, status=Enrolment.Status.FAILED)
+        if failed.exists() or Step.objects.filter(workflow=object_id).exclude(error="").exists():
+            return super().get_actions_submit_line(request, object_id)  # type: ignore[misc]
+        return []
+
+    @action(  # type: ignore[untyped-decorator]  # the admin theme ships no types
+        description=_("Save and retry what errors stopped"), permissions=["retry"]
+    )
+    def save_and_retry(self, request: HttpRequest, obj: Workflow) -> None:
+        self._say_retried(request, retry_workflow(obj.pk))
+
+    def _say_retried(self, request: HttpRequest, retried: int) -> None:
+        words = ngettext("%(n)s enrolment goes on.", "%(n)s enrolments go on.", retried)
+        self.message_user(request, words % {"n": f"{retried:,}"}, messages.SUCCESS)
 
     def uses(self, row: Workflow) -> Iterable[tuple[QuerySet[Any], str]]:
         yield (
@@ -253,15 +297,36 @@ class EnrolmentAdmin(HistoryAdmin):
         self.message_user(request, message % {"n": retried}, messages.SUCCESS)
 
 
+def _broken_steps(workflow: Workflow) -> QuerySet[Step]:
+    return Step.objects.filter(workflow=workflow).exclude(error="")
+
+
+def _failing_in_words(step: Step) -> str:
+    """“Step 2 fails for everybody; 1,204 contacts wait there.”"""
+    failing = gettext("Step %(position)s fails for everybody.") % {"position": step.position}
+    waiting = _number(
+        waiting_at(Step.objects.filter(pk=step.pk)),
+        lambda count: ngettext("%(n)s contact waits there.", "%(n)s contacts wait there.", count),
+    )
+    return f"{failing} {waiting}".strip()
+
+
+def _waiting_for_the_first(count: int) -> str:
+    return ngettext("%(n)s contact waits for the first step", "%(n)s contacts wait for the first step", count)
+
+
 def _who_is_at(step: Step) -> str:
     """Those who come to the step next, whether they still wait or an error stopped them there."""
-    coming = Enrolment.objects.filter(step=step, left_at__isnull=True, due_at__isnull=False)
     failed = Enrolment.objects.filter(workflow=step.workflow_id, step=step, status=Enrolment.Status.FAILED)
     words = [
-        _number(coming, lambda count: ngettext("%(n)s contact", "%(n)s contacts", count)),
+        _number(
+            waiting_at(Step.objects.filter(pk=step.pk)),
+            lambda count: ngettext("%(n)s contact", "%(n)s contacts", count),
+        ),
         _number(
             failed, lambda count: ngettext("%(n)s stopped by an error", "%(n)s stopped by an error", count)
         ),
+        gettext("fails for everybody: %(error)s") % {"error": step.error} if step.error else "",
     ]
     return ", ".join(filter(None, words))
 

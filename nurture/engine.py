@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import partial
 from itertools import groupby
 
-from django.db import OperationalError, transaction
 from django.db.models import (
     BooleanField,
     CharField,
@@ -29,6 +28,8 @@ from leads import sets
 from leads.models import Contact
 from nurture import lifecycle
 from nurture.flow import plan
+from nurture.halving import do_for_each_it_works_for
+from nurture.held import begin_held
 from nurture.lifecycle import Event
 from nurture.models import Enrolment, Step, StepRun
 from nurture.steps import KINDS, Decision, Planned, Visitor
@@ -53,14 +54,19 @@ class StepError(Exception):
 def run_due_steps(now: datetime | None = None) -> int:
     """Do every step that is due, and what follows without a wait; returns how many enrolments went on.
 
-    An error stops the one enrolment that it happens to. Whatever dies meanwhile, each visit of a step is done once:
-    claim and effect are one transaction.
+    An error stops the one enrolment that it happens to; a step that fails for everybody is stopped itself. Whatever
+    dies meanwhile, each visit of a step is done once: claim and effect are one transaction.
     """
     now = now or timezone.now()
+    begin_held(now)
     total = 0
     for step in _due_steps(now):
         # What comes without a wait is done along with it, and no wait is over within the sweep: one pass is enough.
-        while claimed := sets.retry_deadlocks(partial(_run_claim, step, now)):
+        while True:
+            claimed, broken = sets.retry_deadlocks(partial(_run_claim, step, now))
+            _stop_steps(broken)
+            if not claimed:
+                break
             total += claimed
     return total
 
@@ -92,17 +98,24 @@ class _Outcomes:
     """Where the enrolments of a claim end up, by the number of steps that they did; written once, at the end."""
 
     stopped: int = 0
+    broken: dict[int, str] = field(default_factory=dict)
+    """steps that fail for everybody, and why"""
 
     waiting: dict[tuple[int, datetime, int], list[int]] = field(default_factory=lambda: defaultdict(list))
     ended: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     failed: dict[tuple[int, int, str], list[int]] = field(default_factory=lambda: defaultdict(list))
 
 
-def _run_claim(step: int, now: datetime) -> int:
-    """Claim enrolments that are due at `step`, and carry out what there is to do for them."""
+def _run_claim(step: int, now: datetime) -> tuple[int, dict[int, str]]:
+    """Claim enrolments that are due at `step`, and carry out what there is to do for them.
+
+    Returns their number, and the steps that turned out to fail for everybody, with the reasons.
+    """
     steps = _active_plan()
-    if step not in steps:  # its workflow was switched off since the sweep began
-        return 0
+    if (
+        step not in steps or steps[step].step.error
+    ):  # its workflow was switched off, or it was stopped, meanwhile
+        return 0, {}
     claimed, visitors = _claim(step, now)
     at_steps = {step: visitors} if visitors else {}
     outcomes = _Outcomes()
@@ -123,13 +136,22 @@ def _run_claim(step: int, now: datetime) -> int:
         circle = _("More than %(most)d steps without a wait: the workflow goes round in a circle.")
         outcomes.failed[here, MOST_AT_ONCE, circle % {"most": MOST_AT_ONCE}] += _enrolments(visitors)
     _write(outcomes, now)
-    return claimed
+    return claimed, outcomes.broken
+
+
+def _stop_steps(broken: Mapping[int, str]) -> None:
+    """After the claim's own transaction: who saves steps locks them before the enrolments, the engine after."""
+    for step, error in broken.items():
+        logger.warning("Step %s fails for everybody and is stopped: %s", step, error)
+        Step.objects.filter(pk=step, error="").update(error=error)
 
 
 def _due_steps(now: datetime) -> list[int]:
-    """The steps at which somebody is due; those of workflows that are switched off are paused."""
+    """The steps at which somebody is due; those of workflows that are switched off are paused, broken ones stopped."""
     due = _due(now).filter(step=OuterRef("pk"))
-    steps = Step.objects.filter(Exists(due), workflow__active=True).order_by("workflow_id", "position")
+    steps = Step.objects.filter(Exists(due), workflow__active=True, error="").order_by(
+        "workflow_id", "position"
+    )
     return list(steps.values_list("pk", flat=True))
 
 
@@ -175,29 +197,29 @@ def _claim(step: int, now: datetime) -> tuple[int, list[Visitor]]:
 def _visit(
     steps: Plan, step: int, visitors: Sequence[Visitor], done: int, now: datetime, outcomes: _Outcomes
 ) -> list[tuple[Decision, Sequence[Visitor]]]:
-    """Do a step for all who are at it. When that fails, halves are tried, down to those whom it fails for.
+    """Do a step for all who are at it, but those for whom it fails.
 
-    Where it fails for many, the others stay due, for the next claim.
+    Who comes to a step that is stopped waits there, and so does everybody when it turns out to fail for all: the
+    error is the step's. Where it fails for many, the others stay due, for the next claim.
     """
-    if outcomes.stopped >= STOPPED_MOST:
+    if step in outcomes.broken or (step in steps and steps[step].step.error):
         outcomes.waiting[step, now, done] += _enrolments(visitors)
         return []
-    try:
-        with transaction.atomic():
-            return _do(steps, step, visitors, done, now)
-    except OperationalError:
-        raise  # a deadlock or a lost connection is nobody's fault: the whole claim is tried again
-    except Exception as error:
-        if len(visitors) == 1:
-            logger.warning("Step %s failed for enrolment %s", step, visitors[0].enrolment, exc_info=error)
-            outcomes.failed[step, done, _in_words(error)].append(visitors[0].enrolment)
-            outcomes.stopped += 1
-            return []
-    middle = len(visitors) // 2
-    return [
-        *_visit(steps, step, visitors[:middle], done, now, outcomes),
-        *_visit(steps, step, visitors[middle:], done, now, outcomes),
-    ]
+    found = do_for_each_it_works_for(
+        lambda those: _do(steps, step, those, done, now), visitors, STOPPED_MOST - outcomes.stopped
+    )
+    if found.hopeless:
+        _example, error = found.failed[0]
+        outcomes.broken[step] = _in_words(error)
+        outcomes.waiting[step, now, done] += _enrolments(visitors)
+        return []
+    for visitor, error in found.failed:
+        logger.warning("Step %s failed for enrolment %s", step, visitor.enrolment, exc_info=error)
+        outcomes.failed[step, done, _in_words(error)].append(visitor.enrolment)
+    outcomes.stopped += len(found.failed)
+    if found.left:
+        outcomes.waiting[step, now, done] += _enrolments(found.left)
+    return [group for groups in found.done for group in groups]
 
 
 def _do(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -12,7 +13,10 @@ from leads.models import Contact, User
 from nurture import lifecycle
 from nurture.enrolment import Entry, enrol
 from nurture.lifecycle import Event
-from nurture.models import Enrolment
+from nurture.models import Enrolment, Step
+
+WAITING_COUNTED = 10_000
+"""counting more takes longer than anybody waits"""
 
 
 class NotPossibleError(Exception):
@@ -59,6 +63,34 @@ def retry(enrolment_ids: Sequence[int], now: datetime | None = None) -> int:
     if retried:
         ring("due-enrolments")
     return retried
+
+
+@transaction.atomic
+def retry_workflow(workflow_id: int, now: datetime | None = None) -> int:
+    """Let a workflow try again what errors stopped, steps as well as single enrolments.
+
+    Returns the number of enrolments that waited for it; those at steps are counted up to `WAITING_COUNTED`.
+    """
+    steps = Step.objects.filter(workflow=workflow_id)
+    waited = waiting_at(steps.exclude(error="")).order_by()[:WAITING_COUNTED].count()
+    failed = Enrolment.objects.filter(workflow=workflow_id, status=Enrolment.Status.FAILED)
+    retried = lifecycle.apply(Event.RETRIED, failed, due_at=now or timezone.now(), error="")
+    resume_steps(steps)
+    ring("due-enrolments")
+    return waited + retried
+
+
+def waiting_at(steps: QuerySet[Step]) -> QuerySet[Enrolment]:
+    """Those who come to one of `steps` next."""
+    return Enrolment.objects.filter(step__in=steps.values("pk"), left_at__isnull=True, due_at__isnull=False)
+
+
+def resume_steps(steps: QuerySet[Step]) -> int:
+    """Let those of `steps` that failed for everybody be done again; returns their number."""
+    resumed = steps.exclude(error="").update(error="")
+    if resumed:
+        ring("due-enrolments")
+    return resumed
 
 
 def _lock(enrolment_id: int) -> tuple[Enrolment, Contact]:

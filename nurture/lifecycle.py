@@ -5,6 +5,7 @@
 | step done         | active |        |      |      |
 | step failed       | failed |        |      |      |
 | retried           |        | active |      |      |
+| first steps added | active |        |      |      |
 | reached the end   | done   |        |      |      |
 | stage moved       | left   | left   |      |      |
 | set aside         | left   | left   |      |      |
@@ -31,6 +32,7 @@ class Event(Enum):
     STEP_DONE = "step done"
     STEP_FAILED = "step failed"
     RETRIED = "retried"
+    STEPS_ADDED = "first steps added"
     REACHED_END = "reached the end"
     STAGE_MOVED = "stage moved"
     SET_ASIDE = "set aside"
@@ -45,6 +47,7 @@ TABLE: dict[Event, dict[Enrolment.Status, Enrolment.Status]] = {
     Event.STEP_DONE: {ACTIVE: ACTIVE},
     Event.STEP_FAILED: {ACTIVE: FAILED},
     Event.RETRIED: {FAILED: ACTIVE},
+    Event.STEPS_ADDED: {ACTIVE: ACTIVE},
     Event.REACHED_END: {ACTIVE: DONE},
     Event.STAGE_MOVED: _LIVE_TO_LEFT,
     Event.SET_ASIDE: _LIVE_TO_LEFT,

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from leads.admin.bases import HistoryAdmin, RecentChangeList, RefusesWhileUsed, TabularInline
 from nurture import delivery
+from nurture.interventions import resume_steps
 from nurture.models import Message, MessageEvent, Step, Template, TemplateVersion
 from nurture.outbox_views import UNUSUAL
 from nurture.variables import UNSUBSCRIBE, VARIABLES
@@ -52,6 +53,11 @@ class TemplateAdmin(RefusesWhileUsed):
             return gettext("Once it is saved.")
         address = reverse("template-preview", args=[template.pk])
         return format_html('<a href="{}">{}</a>', address, gettext("See it as a contact gets it"))
+
+    def save_model(self, request: HttpRequest, obj: Template, form: Any, change: bool) -> None:
+        """Steps that failed for everybody because of the e-mail are tried again."""
+        super().save_model(request, obj, form, change)
+        resume_steps(Step.objects.filter(template=obj))
 
     def uses(self, row: Template) -> Iterable[tuple[QuerySet[Any], str]]:
         yield Step.objects.filter(template=row), gettext("steps of workflows send it")

@@ -20,7 +20,11 @@ def outlook(enrolment: Enrolment, now: datetime) -> str:
         return _("Paused: the workflow is switched off.")
     step = enrolment.step
     if step is None:
-        return _("Has no steps to do; it ends when the stage changes.")
+        return _("The workflow has no steps yet; it begins when there are some.")
+    if step.error:
+        return _("Waits at step %(position)s, which fails for everybody until a marketer corrects it.") % {
+            "position": step.position
+        }
     if enrolment.due_at and enrolment.due_at > now:
         return KINDS[step.kind].after_wait(step, time_in_words(enrolment.due_at, now))
     return _("Now: %(step)s.") % {"step": KINDS[step.kind].sentence(step)}

@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from leads.models import Consent, Contact, Stage, StageChange
 from leads.stages import Move, move_to_stage
-from nurture import engine
+from nurture import engine, held
 from nurture.engine import end_set_aside, run_due_steps
 from nurture.enrolment import enrol_moved
-from nurture.interventions import retry
+from nurture.interventions import retry, retry_workflow
 from nurture.models import Enrolment, Message, Step, StepRun, Template, Track, Workflow
 from nurture.steps import KINDS, StepKind
 from tests.conftest import make_contact
@@ -251,7 +251,7 @@ def test_an_error_stops_the_one_enrolment_that_it_happens_to(dividing):
     assert run_due_steps(timezone.now() + timedelta(days=1)) == 8  # it is not tried again by itself
 
 
-def test_a_step_that_fails_for_everybody_is_found_out_in_short_transactions(dividing, monkeypatch):
+def test_a_step_that_fails_for_many_stops_a_few_in_each_transaction(dividing, monkeypatch):
     monkeypatch.setattr(engine, "STOPPED_MOST", 2)
     leads = people(9, score=50)
     enrol_moved()
@@ -262,6 +262,71 @@ def test_a_step_that_fails_for_everybody_is_found_out_in_short_transactions(divi
     assert set(Enrolment.objects.values_list("status", "visit")) == {("failed", 1)}
     assert len(mails()) == 9  # nobody gets the mail before the failing step again
     assert {len(history(lead)) for lead in leads} == {1}
+
+
+def test_a_step_that_fails_for_everybody_is_stopped_itself_and_everybody_waits_before_it(dividing):
+    leads = people(30, score=50)
+    enrol_moved()
+    now = timezone.now()
+    with CaptureQueriesContext(connection) as queries:
+        run_due_steps(now)
+    assert len(queries) < 200  # a few are tried, not all
+    step = Step.objects.get(kind="divide")
+    assert step.error == "DataError: division by zero"
+    ways = Enrolment.objects.values_list("status", "step", "visit", "due_at", "error")
+    assert set(ways) == {("active", step.pk, 1, now, "")}
+    assert {len(history(lead)) for lead in leads} == {1}
+    assert len(mails()) == 30
+    late = people(2, "late")
+    enrol_moved(now)
+    with CaptureQueriesContext(connection) as queries:
+        run_due_steps(now)
+    assert not [query for query in queries if "score" in query["sql"]]  # it is not tried again by itself
+    assert [len(history(lead)) for lead in late] == [1, 1]  # who comes later waits there too
+    Contact.objects.update(score=51)
+    assert retry_workflow(dividing.pk) == 32
+    assert run_due_steps(now) == 32
+    assert set(Enrolment.objects.values_list("status", "step__position", "visit")) == {("active", 4, 3)}
+    assert len(mails()) == 32
+    assert not Step.objects.exclude(error="").exists()
+
+
+def test_a_step_that_fails_for_a_lot_of_people_beside_each_other_is_not_taken_for_broken(dividing):
+    leads = people(60)
+    Contact.objects.filter(pk__in=[lead.pk for lead in leads[:30]]).update(score=50)
+    enrol_moved()
+    run_due_steps()
+    assert Enrolment.objects.filter(status="failed").count() == 30
+    assert Enrolment.objects.filter(status="active", step__position=4).count() == 30
+    assert not Step.objects.exclude(error="").exists()
+    Contact.objects.update(score=51)
+    assert retry_workflow(dividing.pk) == 30
+
+
+# --- steps that come later --------------------------------------------------------------------------
+
+
+def test_whom_a_workflow_without_steps_holds_begins_when_the_first_steps_are_added(track, mail, monkeypatch):
+    monkeypatch.setattr(held, "CLAIM", 2)
+    workflow = Workflow.objects.create(name="To be written", track=track, stages=["cold"], active=True)
+    leads = people(5)
+    enrol_moved()
+    assert run_due_steps() == 0
+    assert Enrolment.objects.filter(workflow=workflow, step=None, left_at=None).count() == 5
+    move_to_stage([Move(leads[0].pk, Stage.MQL)], StageChange.Cause.SCORE)
+    enrol_moved()
+    Workflow.objects.update(active=False)
+    add(workflow, "send_email", template=mail)
+    add(workflow, "wait", wait_minutes=60)
+    add(workflow, "end")
+    assert run_due_steps() == 0  # still switched off
+    Workflow.objects.update(active=True)
+    now = timezone.now()
+    assert run_due_steps(now) == 4
+    assert {len(history(lead)) for lead in leads[1:]} == {2}
+    assert not history(leads[0])  # who left before gets nothing
+    assert set(Message.objects.values_list("contact", flat=True)) == {lead.pk for lead in leads[1:]}
+    assert run_due_steps(now) == 0
 
 
 def test_a_retry_goes_on_at_the_step_that_failed(dividing):

@@ -23,6 +23,7 @@ TABLE = {
     Event.STEP_DONE:        ("active", "failed", "done", "left"),
     Event.STEP_FAILED:      ("failed", "failed", "done", "left"),
     Event.RETRIED:          ("active", "active", "done", "left"),
+    Event.STEPS_ADDED:      ("active", "failed", "done", "left"),
     Event.REACHED_END:      ("done",   "failed", "done", "left"),
     Event.STAGE_MOVED:      ("left",   "left",   "done", "left"),
     Event.SET_ASIDE:        ("left",   "left",   "done", "left"),
@@ -64,6 +65,13 @@ def events(workflow, cold_lead, mql_lead, mina) -> dict[Event, Callable[[Enrolme
         )
         a_step_is_due(enrolment, 1)
 
+    def first_steps_are_added(enrolment: Enrolment) -> None:
+        before = Enrolment.objects.filter(pk=enrolment.pk)
+        before.update(step=None, due_at=None)
+        run_due_steps(later)
+        begun = enrolment.status == "active"
+        assert before.filter(step=workflow.steps.last(), visit=1).exists() is begun
+
     def stage_moves(enrolment: Enrolment) -> None:
         move_to_stage([Move(cold_lead.pk, Stage.MQL)], StageChange.Cause.SCORE)
         enrol_moved()
@@ -95,6 +103,7 @@ def events(workflow, cold_lead, mql_lead, mina) -> dict[Event, Callable[[Enrolme
         Event.STEP_DONE: lambda enrolment: a_step_is_due(enrolment, 1),
         Event.STEP_FAILED: step_fails,
         Event.RETRIED: lambda enrolment: retry([enrolment.pk]) and None,
+        Event.STEPS_ADDED: first_steps_are_added,
         Event.REACHED_END: lambda enrolment: a_step_is_due(enrolment, 2),
         Event.STAGE_MOVED: stage_moves,
         Event.SET_ASIDE: is_set_aside,

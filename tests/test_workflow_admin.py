@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from nurture.engine import run_due_steps
 from nurture.models import Enrolment, Step, StepRun, Template, Track, Workflow
 from tests.conftest import make_contact
 
@@ -50,12 +51,13 @@ def row(step: Step | None = None, **told) -> dict[str, object]:
     return sent | told
 
 
-def save(client: Client, workflow: Workflow, *rows: dict[str, object]) -> str:
+def save(client: Client, workflow: Workflow, *rows: dict[str, object], **told: str) -> str:
     """Send the form with these steps; what is wrong with it, blank when it was saved."""
     known = sum(1 for one in rows if one["id"])
     data = {
         "name": workflow.name, "track": workflow.track_id, "stages": workflow.stages, "order": workflow.order,
         "active": "on", "audience": "{}", "steps-TOTAL_FORMS": len(rows), "steps-INITIAL_FORMS": known,
+        **told,
     }  # fmt: skip
     for place, one in enumerate(rows):
         data |= {f"steps-{place}-{name}": value for name, value in one.items()}
@@ -195,6 +197,85 @@ def test_what_an_error_stopped_is_found_however_old_and_retried(
     ]
     stopped.refresh_from_db()
     assert (stopped.status, stopped.error) == ("active", "")
+
+
+@pytest.fixture
+def broken(workflow, cold_lead, mql_lead) -> Step:
+    """A step that fails for everybody: one waits before it, and another one was stopped by an error of its own."""
+    step = workflow.steps.first()
+    Step.objects.filter(pk=step.pk).update(error="TemplateError: unknown filter “shout”")
+    told = {"workflow": workflow, "track": workflow.track, "step": step}
+    Enrolment.objects.create(contact=cold_lead, due_at=timezone.now(), **told)
+    Enrolment.objects.create(contact=mql_lead, status="failed", error="DataError", **told)
+    return step
+
+
+def test_a_step_that_fails_for_everybody_is_told_once_with_those_who_wait(as_mina, workflow, broken):
+    told = "Step 1 fails for everybody. 1 contact waits there."
+    page = html.unescape(as_mina.get(address(workflow)).content.decode())
+    assert page.count(f"{told} Correct it, then save: that tries the step again. TemplateError") == 1
+    assert "<b>1 contact, 1 stopped by an error, fails for everybody: TemplateError: unknown" in page
+    listed = as_mina.get(reverse("admin:nurture_workflow_changelist")).content.decode()
+    assert told in listed
+
+
+@pytest.mark.parametrize("how", ["save", "save and retry", "save the e-mail", "list"])
+def test_a_step_that_fails_for_everybody_is_tried_again_when_it_was_corrected(
+    as_mina, workflow, broken, mail, how
+):
+    both = False
+    if how.startswith("save the"):
+        data = {
+            "name": mail.name,
+            "purpose": mail.purpose,
+            "repeat_days": 30,
+            "subject": "Hello",
+            "html": '<p>Hello</p><a href="{{ unsubscribe_url }}">No more</a>',
+        }
+        page = reverse("admin:nurture_template_change", args=[mail.pk])
+        assert as_mina.post(page, data).status_code == 302
+    elif how == "list":
+        both = True
+        listed = reverse("admin:nurture_workflow_changelist")
+        response = as_mina.post(listed, {"action": "retry_stopped", "_selected_action": [workflow.pk]})
+        assert [str(one) for one in get_messages(response.wsgi_request)] == ["2 enrolments go on."]
+    else:
+        both = how != "save"
+        told = {"nurture_workflow_save_and_retry": "1"} if both else {}
+        assert save(as_mina, workflow, *map(row, workflow.steps.all()), **told) == ""
+    broken.refresh_from_db()
+    assert broken.error == ""
+    assert Enrolment.objects.filter(status="failed").exists() is not both
+
+
+def test_the_retry_is_offered_where_something_was_stopped_and_to_who_may(
+    client, mina, max_, workflow, broken
+):
+    def offered(to) -> bool:
+        client.force_login(to)
+        return b"nurture_workflow_save_and_retry" in client.get(address(workflow)).content
+
+    assert offered(mina)
+    assert not offered(max_)
+    client.post(
+        reverse("admin:nurture_workflow_changelist"),
+        {"action": "retry_stopped", "_selected_action": [workflow.pk]},
+    )
+    assert Step.objects.exclude(error="").exists()
+    Step.objects.update(error="")
+    Enrolment.objects.update(status="active")
+    assert not offered(mina)
+
+
+def test_those_who_wait_for_a_first_step_are_counted_and_begin_when_it_is_saved(as_mina, mail, cold_lead):
+    empty = Workflow.objects.create(
+        name="To be written", track=Track.objects.create(name="New"), stages=["cold"]
+    )
+    Enrolment.objects.create(contact=cold_lead, workflow=empty, track=empty.track)
+    assert "1 contact waits for the first step" in as_mina.get(address(empty)).content.decode()
+    assert save(as_mina, empty, row(position=1, kind="send_email", template=mail.pk)) == ""
+    run_due_steps()
+    assert StepRun.objects.get().enrolment.contact == cold_lead
 
 
 def test_a_manager_sees_what_was_stopped_but_retries_nothing(client, max_, workflow, cold_lead):

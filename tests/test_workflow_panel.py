@@ -80,7 +80,11 @@ def test_what_comes_next_is_a_sentence(workflow, mail, kind, set_to, ahead, sent
 
 def test_who_is_paused_or_just_held_is_said_to_be(workflow, mail):
     held = Enrolment(workflow=workflow)
-    assert outlook(held, NOON) == "Has no steps to do; it ends when the stage changes."
+    assert outlook(held, NOON) == "The workflow has no steps yet; it begins when there are some."
+    mail.error = "DataError: division by zero"
+    assert outlook(Enrolment(workflow=workflow, step=mail), NOON).startswith(
+        "Waits at step 1, which fails for"
+    )
     workflow.active = False
     assert outlook(Enrolment(workflow=workflow, step=mail), NOON) == "Paused: the workflow is switched off."
 

@@ -116,6 +116,13 @@ class Step(models.Model):
         on_delete=models.DO_NOTHING,
         related_name="+",
     )
+    error = models.TextField(
+        _("error"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Why it fails for everybody. Until somebody retries it nobody comes past it."),
+    )
 
     class Meta:
         verbose_name = _("step")
@@ -234,6 +241,10 @@ class Enrolment(models.Model):
                 "due_at",
                 name="enrolment_due",
                 condition=Q(left_at__isnull=True, due_at__isnull=False),
+            ),
+            # the engine's sweep: those who wait for a first step
+            models.Index(
+                "workflow", name="enrolment_held", condition=Q(left_at__isnull=True, step__isnull=True)
             ),
             # the admin: those that an error stopped
             models.Index("workflow", name="enrolment_failed", condition=Q(status="failed")),
