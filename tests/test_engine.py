@@ -283,6 +283,9 @@ def test_a_step_that_fails_for_everybody_is_stopped_itself_and_everybody_waits_b
         run_due_steps(now)
     assert not [query for query in queries if "score" in query["sql"]]  # it is not tried again by itself
     assert [len(history(lead)) for lead in late] == [1, 1]  # who comes later waits there too
+    with CaptureQueriesContext(connection) as queries:
+        assert run_due_steps(now) == 0
+    assert len(queries) == 2  # nor looked at again: who is held, what is due
     Contact.objects.update(score=51)
     assert retry_workflow(dividing.pk) == 32
     assert run_due_steps(now) == 32
@@ -319,7 +322,8 @@ def test_whom_a_workflow_without_steps_holds_begins_when_the_first_steps_are_add
     add(workflow, "send_email", template=mail)
     add(workflow, "wait", wait_minutes=60)
     add(workflow, "end")
-    assert run_due_steps() == 0  # still switched off
+    assert run_due_steps() == 0
+    assert Enrolment.objects.filter(step=None, left_at=None).count() == 4  # still switched off
     Workflow.objects.update(active=True)
     now = timezone.now()
     assert run_due_steps(now) == 4

@@ -143,7 +143,7 @@ def test_two_sweeps_share_what_is_due_without_waiting_for_each_other(session, em
     first = Step.objects.get(position=1).pk
     worker = session()
     with worker.transaction():
-        assert worker.do(lambda: engine._run_claim(first, now)) == 2
+        assert worker.do(lambda: engine._run_claim(first, now)) == (2, {})
         with never_waiting():
             assert run_due_steps(now) == 3
     assert run_due_steps(now) == 0
