@@ -312,7 +312,7 @@ def everybody_on(response, client) -> list[int]:
     "query", [{}, {"period": "last-30"}, {"source": "none"}, {"period": "this-year", "source": "fair"}]
 )
 def test_every_figure_leads_to_exactly_its_people(as_max, november, fair, query, monkeypatch):
-    monkeypatch.setattr("leads.views.contact_list.ROWS", 7)  # several pages
+    monkeypatch.setattr("leads.views.keyset.ROWS", 7)  # several pages
     query = {name: str(fair.pk) if value == "fair" else value for name, value in query.items()}
     response = as_max.get(reverse(ADDRESS), query)
     links = [(step["people"], step["list"]) for step in response.context["steps"]]
@@ -330,7 +330,7 @@ def test_every_figure_leads_to_exactly_its_people(as_max, november, fair, query,
 
 
 def test_erased_people_are_in_the_figure_and_not_in_the_lists_count(as_max, november, monkeypatch):
-    monkeypatch.setattr("leads.views.contact_list.ROWS", 7)
+    monkeypatch.setattr("leads.views.keyset.ROWS", 7)
     Contact.objects.get(email="p1@example.com").delete()
     count_funnel()
     step = as_max.get(reverse(ADDRESS)).context["steps"][0]

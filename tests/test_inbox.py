@@ -12,8 +12,8 @@ from django.utils import timezone
 from leads.decisions import accept, reject
 from leads.models import Contact, Handoff, Hold, Interaction, RejectionReason, Source, Stage, StageChange
 from leads.stages import Move, move_to_stage
-from leads.views.contact_list import ROWS
 from leads.views.inbox_queue import RECYCLED, VIEWS
+from leads.views.keyset import ROWS
 from leads.waiting import Clock, Promptness, choose_next_action, read_clock
 from tests.conftest import make_contact, make_user
 

@@ -11,7 +11,8 @@ from django.utils.translation import override
 from leadmgr.shell import initials
 from leads.merge import merge_contacts
 from leads.models import Consent, Contact, Interaction, Outcome, Source, Stage, StageChange, Touch, User
-from leads.views.contact_list import COUNTED_AT_MOST, ROWS, ContactPage, Filters
+from leads.views.contact_list import COUNTED_AT_MOST, ContactPage, Filters
+from leads.views.keyset import ROWS
 from leads.views.timeline import ENTRIES, read_timeline
 from nurture.models import Enrolment, Track, Workflow
 from scoring.models import Rule, RuleGroup, ScoreSheet

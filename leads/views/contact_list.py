@@ -7,8 +7,6 @@ from functools import cache, cached_property, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from django.db.models import F
-from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -20,16 +18,14 @@ from django_htmx.http import push_url, replace_url
 from leads.funnel.figures import NO_SOURCE, people_on_list
 from leads.funnel.periods import read_day
 from leads.funnel.words import reached_words
-from leads.models import Contact, FunnelStep, Outcome, Source, Stage, User
+from leads.models import Contact, FunnelStep, Outcome, Source, Stage
 from leads.models.people import ContactQuerySet
 from leads.models.users import Sight, written_name
-from leads.search import few_matches
 from leads.sets import GIVEN_LATER, Prepared
 
 from .access import PageRequest, allowed
+from .keyset import STATEMENTS_KEPT, KeysetPage
 
-ROWS = 80
-STATEMENTS_KEPT = 500  # of about 3 kB
 COUNTED_AT_MOST = 1000  # counting a million rows takes longer than reading the first page of them
 
 ORDERS: dict[str, tuple[Promise, tuple[str, ...]]] = {
@@ -131,6 +127,10 @@ class Choice(NamedTuple):
     found: bool
     """whether they are also among the people that a search found, whose ids are given when the statement runs"""
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return ORDERS[self.filters.sort][1]
+
     def visible(self) -> ContactQuerySet:
         return Contact.objects.all().known().within(self.sight)
 
@@ -177,39 +177,18 @@ contact_name: Callable[[Any], str] = vars(Contact)["name"].fget
 """`Contact.name`, which reads nothing but columns that a row has too"""
 
 
-class ContactPage:
-    """One page of the contacts that `filters` choose, by keyset: the thousandth is as quick as the first."""
+class ContactPage(KeysetPage[Filters, Row]):
+    """One page of the contacts that `filters` choose."""
 
-    def __init__(self, user: User, filters: Filters, *, after: str = "", before: str = "") -> None:
-        self.filters = filters
-        self.keys = ORDERS[filters.sort][1]
-        self.found = few_matches(filters.q) if filters.q else None
-        among = filters if self.found is None else replace(filters, q="")
-        self.choice = Choice(user.sight, among, found=self.found is not None)
-        self.after, self.before = self._place(after), self._place(before)
-        self.more = False  # known once `rows` are read
+    choice: Choice
+    row = Row
 
-    @cached_property
-    def rows(self) -> list[Row]:
-        backwards = bool(self.before)
-        statement = _rows_statement(self.choice, self.before or self.after, backwards)
-        found = [Row._make(values) for values in statement.run(self.found or ())] if statement else []
-        self.more = len(found) > ROWS
-        found = found[:ROWS]
-        return found[::-1] if backwards else found
+    def choose(self, sight: Sight, filters: Filters, found: bool) -> Choice:
+        return Choice(sight, filters, found)
 
-    @cached_property
-    def next(self) -> str:
-        """The query of the page after this one, blank on the last."""
-        if self.rows and (self.more or self.before):
-            return self._link("after", self.rows[-1])
-        return ""
-
-    @cached_property
-    def previous(self) -> str:
-        if self.rows and (self.after or (self.before and self.more)):
-            return self._link("before", self.rows[0])
-        return ""
+    def address(self, **place: str) -> str:
+        query = self.filters.query()
+        return query + ("&" if len(query) > 1 else "") + urlencode(place, safe=",")
 
     @cached_property
     def count(self) -> int:
@@ -240,21 +219,6 @@ class ContactPage:
     def nobody_at_all(self) -> bool:
         """No rows, and not because of the filters: this person can see no contact yet."""
         return not self.rows and not (self.filters.narrow and self.choice.visible().exists())
-
-    def _place(self, text: str) -> tuple[int, ...]:
-        """The keys of the row that the page continues from, as the address gives them."""
-        parts = text.split(",")
-        if len(parts) != len(self.keys) or not all(
-            part.removeprefix("-").isascii() and part.removeprefix("-").isdigit() and len(part) < 19
-            for part in parts
-        ):
-            return ()
-        return tuple(int(part) for part in parts)
-
-    def _link(self, name: str, row: Row) -> str:
-        place = ",".join(str(getattr(row, key.lstrip("-"))) for key in self.keys)
-        query = self.filters.query()
-        return query + ("&" if len(query) > 1 else "") + urlencode({name: place}, safe=",")
 
 
 @allowed("leads.view_contact")
@@ -311,20 +275,6 @@ def with_address(request: PageRequest, response: HttpResponse, page: str) -> Htt
     }
     typing_on = same and bool(shown.get("q")) and "q" in asked
     return replace_url(response, address) if typing_on else push_url(response, address)
-
-
-@lru_cache(maxsize=STATEMENTS_KEPT)
-def _rows_statement(choice: Choice, place: tuple[int, ...], backwards: bool) -> Prepared | None:
-    """Writing it takes the ORM as long as PostgreSQL needs for the answer."""
-    keys = ORDERS[choice.filters.sort][1]
-    descending = keys[0].startswith("-") is not backwards
-    contacts = choice.contacts()
-    if place:
-        columns = Tuple(*(F(key.lstrip("-")) for key in keys))
-        contacts = contacts.filter((TupleLessThan if descending else TupleGreaterThan)(columns, place))
-    sign = "-" if descending else ""
-    contacts = contacts.order_by(*(sign + key.lstrip("-") for key in keys))
-    return Prepared.compile(contacts.values_list(*Row._fields)[: ROWS + 1])
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)

@@ -1,25 +1,24 @@
 """The inbox's queue: whom each view shows, in which order, how many they are; all of it in the address."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
-from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
+from django.db.models import Exists, FilteredRelation, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from leads.models import Contact, Handoff, Hold, Stage, User
+from leads.models import Contact, Handoff, Hold, Stage
 from leads.models.people import TEMPERATURES, ContactQuerySet
 from leads.models.users import Sight, written_name
-from leads.search import few_matches
 from leads.sets import GIVEN_LATER, Prepared
 
-from .contact_list import OWNERS, ROWS, STATEMENTS_KEPT, contact_name, one_of
+from .contact_list import OWNERS, contact_name, one_of
+from .keyset import STATEMENTS_KEPT, KeysetPage
 
 COUNTED_AT_MOST = 99  # what nobody calls today need not be counted
 SOON_MINUTES = 60
@@ -124,8 +123,17 @@ class Choice(NamedTuple):
     found: bool
     """whether they are also among the people that a search found, whose ids are given when the statement runs"""
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return ORDERS[self.filters.view]
+
     def contacts(self) -> ContactQuerySet:
         contacts = self.filters.apply(in_view(self.filters.view, self.sight), self.sight.user_id)
+        if self.filters.view != RECYCLED:
+            contacts = _with_decision(contacts)
+        contacts = contacts.annotate(
+            waits=FilteredRelation("handoffs", condition=Q(handoffs__decided_at__isnull=True))
+        )
         return contacts.filter(pk__any=GIVEN_LATER) if self.found else contacts
 
 
@@ -168,46 +176,16 @@ class Row(NamedTuple):
         return name or self.owner__username or ""
 
 
-class Queue:
-    """One page of a view, by keyset, with the number of leads in each view."""
+class Queue(KeysetPage[Filters, Row]):
+    """One page of a view, with the number of leads in each view."""
 
-    def __init__(self, user: User, filters: Filters, *, after: str = "", before: str = "") -> None:
-        self.user = user
-        self.filters = filters
-        self.keys = ORDERS[filters.view]
-        self.found = few_matches(filters.q) if filters.q else None
-        among = filters if self.found is None else replace(filters, q="")
-        self.choice = Choice(user.sight, among, found=self.found is not None)
-        self.after, self.before = self._place(after), self._place(before)
-        self.more = False  # known once `rows` are read
+    row = Row
 
-    @cached_property
-    def rows(self) -> list[Row]:
-        backwards = bool(self.before)
-        statement = _rows_statement(self.choice, self.before or self.after, backwards)
-        found = [Row._make(values) for values in statement.run(self.found or ())] if statement else []
-        self.more = len(found) > ROWS
-        found = found[:ROWS]
-        return found[::-1] if backwards else found
+    def choose(self, sight: Sight, filters: Filters, found: bool) -> Choice:
+        return Choice(sight, filters, found)
 
-    @cached_property
-    def place(self) -> dict[str, str]:
-        """Where the page begins, as the address says it."""
-        for name, place in (("after", self.after), ("before", self.before)):
-            if place:
-                return {name: self._written(place)}
-        return {}
-
-    @cached_property
-    def next(self) -> str:
-        """The query of the page after this one, blank on the last."""
-        return self._link("after", self.rows[-1]) if self.rows and (self.more or self.before) else ""
-
-    @cached_property
-    def previous(self) -> str:
-        if self.rows and (self.after or (self.before and self.more)):
-            return self._link("before", self.rows[0])
-        return ""
+    def address(self, **place: str) -> str:
+        return self.filters.query(**place)
 
     @cached_property
     def counts(self) -> "Counts":
@@ -221,27 +199,6 @@ class Queue:
         place = ids.index(contact_id)
         rest = ids[place + 1 :] or ids[:place][::-1]
         return rest[0] if rest else None
-
-    def _place(self, text: str) -> tuple[Any, ...]:
-        """The keys of the row that the page continues from, as the address gives them."""
-        first, comma, second = text.partition(",")
-        if not comma or not second.isascii() or not second.isdigit() or len(second) > 18:
-            return ()
-        if self.filters.view == RECYCLED:
-            try:
-                return (date.fromisoformat(first), int(second))
-            except ValueError:
-                return ()
-        figure = first.removeprefix("-")
-        return (int(first), int(second)) if figure.isascii() and figure.isdigit() and len(figure) < 6 else ()
-
-    def _link(self, name: str, row: Row) -> str:
-        keys = tuple(getattr(row, key.lstrip("-")) for key in self.keys)
-        return self.filters.query(**{name: self._written(keys)})
-
-    @staticmethod
-    def _written(place: tuple[Any, ...]) -> str:
-        return ",".join(map(str, place))
 
 
 class Counts(NamedTuple):
@@ -274,25 +231,6 @@ def count_waiting(sight: Sight) -> int:
     """How many there are to call now: the figure in the rail of every page."""
     statement = _waiting_statement(sight)
     return int(statement.run()[0][0]) if statement else 0
-
-
-@lru_cache(maxsize=STATEMENTS_KEPT)
-def _rows_statement(choice: Choice, place: tuple[Any, ...], backwards: bool) -> Prepared | None:
-    """Writing it takes the ORM longer than PostgreSQL needs for the answer."""
-    keys = ORDERS[choice.filters.view]
-    descending = keys[0].startswith("-") is not backwards
-    contacts = choice.contacts()
-    if choice.filters.view != RECYCLED:
-        contacts = _with_decision(contacts)
-    contacts = contacts.annotate(
-        waits=FilteredRelation("handoffs", condition=Q(handoffs__decided_at__isnull=True))
-    )
-    if place:
-        columns = Tuple(*(F(key.lstrip("-")) for key in keys))
-        contacts = contacts.filter((TupleLessThan if descending else TupleGreaterThan)(columns, place))
-    sign = "-" if descending else ""
-    contacts = contacts.order_by(*(sign + key.lstrip("-") for key in keys))
-    return Prepared.compile(contacts.values_list(*Row._fields)[: ROWS + 1])
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
