@@ -25,12 +25,17 @@ class AlreadyClaimedError(DecisionError):
         )
 
 
+def refuse_others(contact: Contact, by: User) -> None:
+    """Raises `AlreadyClaimedError` unless the lead is `by`'s, or nobody's."""
+    if contact.owner_id not in (None, by.pk):
+        raise AlreadyClaimedError(contact)
+
+
 def claim(contact_id: int, by: User, *, at: datetime | None = None) -> bool:
     """Take an unowned lead; returns whether it was not `by`'s already. Raises `AlreadyClaimedError`."""
     with transaction.atomic():
         contact = lock_contact(contact_id)
-        if contact.owner_id not in (None, by.pk):
-            raise AlreadyClaimedError(contact)
+        refuse_others(contact, by)
         return bool(assign([contact.pk], by, by, _("Claimed"), at=at))
 
 
@@ -38,8 +43,7 @@ def release(contact_id: int, by: User, *, at: datetime | None = None) -> bool:
     """Give `by`'s lead back to the queue; returns whether it had not been already. Raises `AlreadyClaimedError`."""
     with transaction.atomic():
         contact = lock_contact(contact_id)
-        if contact.owner_id not in (None, by.pk):
-            raise AlreadyClaimedError(contact)
+        refuse_others(contact, by)
         return bool(assign([contact.pk], None, by, _("Given back"), at=at))
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from leads import sets
-from leads.assignment import AlreadyClaimedError, assign
+from leads.assignment import assign, refuse_others
 from leads.bell import ring
 from leads.funnel import mark_for_counting
 from leads.live import announce
@@ -46,7 +46,7 @@ def accept(contact_id: int, by: User, *, handoff: int | None = None, at: datetim
             if before.by_id == by.pk:
                 return before
             raise AlreadyDecidedError(contact, before.kind, before.by)
-        _refuse_others(contact, by)
+        refuse_others(contact, by)
         _refuse_decided(contact, handoff, by)
         hold = _decide(contact, Hold(kind=Hold.Kind.ACCEPTED, by=by, at=at), before)
         if contact.owner_id is None:
@@ -81,7 +81,7 @@ def reject(
         contact = lock_lead(contact_id, handoff)
         if before and before.kind == Hold.Kind.ACCEPTED and before.by_id != by.pk:
             raise AlreadyDecidedError(contact, before.kind, before.by)
-        _refuse_others(contact, by)
+        refuse_others(contact, by)
         _refuse_decided(contact, handoff, by)
         hold = _decide(
             contact,
@@ -170,11 +170,6 @@ def _take_back(contact: Contact, hold: Hold, by: User, at: datetime) -> None:
     sets.insert_rows(Touch, ["contact"], [(contact.pk,)])  # its score counts for the stage again
     ring("touched")
     announce([contact.pk])
-
-
-def _refuse_others(contact: Contact, by: User) -> None:
-    if contact.owner_id not in (None, by.pk):
-        raise AlreadyClaimedError(contact)
 
 
 def _refuse_decided(contact: Contact, handoff: int | None, by: User) -> None:

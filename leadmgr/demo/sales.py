@@ -9,14 +9,13 @@ from random import Random
 
 from django.db.models import QuerySet
 
-from leads import sets
 from leads.assignment import claim
 from leads.contacting import CallOutcome, log_call
 from leads.decisions import accept, reject
 from leads.identity import Claim, email_key
 from leads.ingest import Event
-from leads.models import Contact, Hold, Outcome, RejectionReason, Stage, StageChange, User
-from leads.stages import Move, move_to_stage
+from leads.models import Contact, RejectionReason, User
+from leads.outcomes import lose, win
 
 SLIPS_THROUGH = 0.08
 """share of the leads that nobody gets round to for days"""
@@ -133,12 +132,10 @@ class Sales:
                 lost.append(lead)
             else:
                 self.decides_at[lead.pk] = now + timedelta(days=30)
-        self._end(won, Outcome.WON, now)
-        self._end(lost, Outcome.LOST, now)
-        self._lose(lost, now)
-        for rep, leads_of_rep in self._by_owner(won):
-            moves = [Move(lead.pk, Stage.CUSTOMER) for lead in leads_of_rep]
-            move_to_stage(moves, StageChange.Cause.OUTCOME, by=rep, at=now)
+        for lead in won:
+            win(lead.pk, self._owner(lead), at=now)
+        for lead in lost:
+            lose(lead.pk, self._owner(lead), self.random.choice(LOST_REASONS), at=now)
         for lead in won:
             model = self.random.choice(list(PRICES))
             self.events.append(
@@ -153,22 +150,6 @@ class Sales:
                 )
             )
 
-    def _end(self, leads: Sequence[Lead], outcome: Outcome, now: datetime) -> None:
-        pks = [lead.pk for lead in leads]
-        sets.update_rows(
-            Contact, ["outcome", "outcome_at", "updated_at"], [(pk, outcome.value, now, now) for pk in pks]
-        )
-        Hold.objects.filter(contact__any=pks, released_at__isnull=True).update(released_at=now)
-
-    def _lose(self, leads: Sequence[Lead], now: datetime) -> None:
-        """Back to nurture, with the reason; new interest brings them back."""
-        why = {lead.pk: self.random.choice(LOST_REASONS) for lead in leads}
-        for rep, leads_of_rep in self._by_owner(leads):
-            moves = [Move(lead.pk, Stage.COLD, why[lead.pk], with_sales=False) for lead in leads_of_rep]
-            move_to_stage(moves, StageChange.Cause.OUTCOME.value, by=rep, at=now)
-        rows = [(lead.pk, Hold.Kind.REJECTED.value, why[lead.pk], lead.owner, now) for lead in leads]
-        sets.insert_rows(Hold, ["contact", "kind", "reason", "by", "at"], rows)
-
-    def _by_owner(self, leads: Sequence[Lead]) -> list[tuple[User, list[Lead]]]:
-        owners = sorted({lead.owner for lead in leads if lead.owner is not None})
-        return [(self.reps[owner], [lead for lead in leads if lead.owner == owner]) for owner in owners]
+    def _owner(self, lead: Lead) -> User:
+        """Who accepted it."""
+        return self.reps[lead.owner or 0]
