@@ -160,3 +160,14 @@ def test_of_won_and_lost_at_once_the_first_counts(accepted, rita, sessions):  # 
     with pytest.raises(NotALeadError):
         late.result(20)
     assert outcome_of(accepted) == ("won", "customer", False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_button_pressed_twice_at_once_is_one_win(accepted, rita, sessions):  # noqa: F811
+    first, second = sessions
+    with first.transaction():
+        first.do(lambda: win(accepted.pk, rita))
+        again = second.begin(lambda: win(accepted.pk, rita))
+        second.wait_until_blocked()
+    assert again.result(20).outcome == "won"
+    assert StageChange.objects.filter(cause="outcome").count() == 1
