@@ -23,6 +23,12 @@ def few_matches(text: str) -> list[int] | None:
     return ids if len(ids) <= FEW else None
 
 
+def matches_among(text: str, contacts: list[int]) -> list[int]:
+    """Those of some thousand contacts that match: 2 µs each, where all that have a common word take 300 ms."""
+    found = ContactSearch.objects.matching(text).filter(pk__any=contacts)
+    return list(found.values_list("pk", flat=True))
+
+
 def index_contacts(contacts: Iterable[int]) -> None:
     """Write the search words of these contacts anew: name, company, e-mails, phones and ids.
 

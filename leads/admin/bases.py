@@ -16,7 +16,6 @@ from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from leads import conditions
-from leads.models import Contact
 
 if TYPE_CHECKING:  # the admin theme ships no types
     UnfoldModelAdmin = admin.ModelAdmin[Any]
@@ -171,7 +170,7 @@ class HistoryAdmin(ModelAdmin):
 def of_visible_contacts(rows: QuerySet[Any], request: HttpRequest, path: str) -> QuerySet[Any]:
     if not request.user.is_authenticated or request.user.has_perm("leads.view_all_contacts"):
         return rows
-    return rows.filter(**{f"{path}__in": Contact.objects.visible_to(request.user)})
+    return rows.filter(request.user.sight.sees(f"{path}__"))
 
 
 class PresenceFilter(admin.SimpleListFilter):

@@ -69,7 +69,7 @@ class OfContacts(ReadOnly[Row]):
         user = self.request.user if self.request else None
         if user is None or not user.is_authenticated or user.has_perm("leads.view_all_contacts"):
             return rows
-        return rows.filter(contact__in=self.visible)
+        return rows.filter(user.sight.sees("contact__"))
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         contact = request.query_params.get("contact", "")

@@ -5,7 +5,7 @@ from typing import Self
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVectorField
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -111,20 +111,18 @@ class ContactQuerySet(models.QuerySet["Contact"]):
 
     def within(self, sight: Sight) -> Self:
         """As `visible_to`, from the little that it reads of a user."""
-        if sight.everybody:
-            return self
-        own = Q(owner=sight.user_id) | Q(owner__isnull=True)
-        if sight.team_id is not None:
-            own |= Q(owner__team_id=sight.team_id)
-        return self.filter(own)
+        return self.filter(sight.sees())
 
     def search(self, text: str) -> Self:
         """People whose name, company, e-mail, phone or id holds words that begin with those of `text`."""
-        words = ContactSearch.words(text)
-        if not words:
-            return self.none()
-        query = SearchQuery(" & ".join(f"{word}:*" for word in words), config="simple", search_type="raw")
-        return self.filter(pk__in=ContactSearch.objects.filter(document=query).values("contact_id"))
+        return self.filter(pk__in=ContactSearch.objects.matching(text).values("contact_id"))
+
+    def search_along(self, text: str) -> Self:
+        """The same for a word that many have, where a few are read in the order of an index: the planner is to look at
+        the words of one person after the other, and not to find everybody first."""
+        query = ContactSearch.query_of(text)
+        document = ContactSearch.objects.filter(contact=OuterRef("pk")).values("document")
+        return self.alias(words=Subquery(document)).filter(words=query) if query else self.none()
 
 
 class Contact(models.Model):
@@ -274,6 +272,13 @@ class Contact(models.Model):
         return self.known_at is not None
 
 
+class ContactSearchQuerySet(models.QuerySet["ContactSearch"]):
+    def matching(self, text: str) -> Self:
+        """Those that have words beginning with each of those of `text`; none for a text without any."""
+        query = ContactSearch.query_of(text)
+        return self.filter(document=query) if query else self.none()
+
+
 class ContactSearch(models.Model):
     """The words a contact can be found by, apart from the contact: a changed score need not index them anew.
 
@@ -283,6 +288,8 @@ class ContactSearch(models.Model):
     contact = models.OneToOneField(Contact, primary_key=True, on_delete=models.CASCADE, related_name="+")
     document = SearchVectorField()
 
+    objects = ContactSearchQuerySet.as_manager()
+
     class Meta:
         indexes = [GinIndex(fields=["document"], name="contact_search")]
 
@@ -290,6 +297,8 @@ class ContactSearch(models.Model):
         return str(self.contact_id)
 
     @staticmethod
-    def words(text: str) -> list[str]:
-        """The letters and digits of `text` as words, none of which can be mistaken for query syntax."""
-        return "".join(letter if letter.isalnum() else " " for letter in text).split()[:10]
+    def query_of(text: str) -> SearchQuery | None:
+        """For words that begin with those of `text`: letters and digits, none of which is taken for query syntax."""
+        words = "".join(letter if letter.isalnum() else " " for letter in text).split()[:10]
+        raw = " & ".join(f"{word}:*" for word in words)
+        return SearchQuery(raw, config="simple", search_type="raw") if words else None

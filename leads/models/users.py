@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 HANGUL = re.compile("[가-힣]")
@@ -47,6 +48,18 @@ class Sight(NamedTuple):
     user_id: int
     team_id: int | None
     everybody: bool
+
+    def sees(self, contact: str = "") -> Q:
+        """That somebody may see the contact to which `contact` leads from the row, such as `contact__`.
+
+        The colleagues are looked up once: a row is judged by its owner before anything is joined to it.
+        """
+        if self.everybody:
+            return Q()
+        own = Q(**{f"{contact}owner": self.user_id}) | Q(**{f"{contact}owner__isnull": True})
+        if self.team_id is not None:
+            own |= Q(**{f"{contact}owner__in": User.objects.filter(team=self.team_id).values("pk")})
+        return own
 
 
 class User(AbstractUser):

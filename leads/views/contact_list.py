@@ -99,8 +99,7 @@ class Filters:
         return any((self.q, self.stage, self.owner, self.source, self.outcome, self.reached))
 
     def apply(self, contacts: ContactQuerySet, user_id: int) -> ContactQuerySet:
-        if self.q:
-            contacts = contacts.search(self.q)
+        """Those that all filters but the search leave."""
         if self.stage:
             contacts = contacts.filter(stage=self.stage)
         if self.owner:
@@ -190,17 +189,24 @@ class ContactPage(KeysetPage[Filters, Row]):
         query = self.filters.query()
         return query + ("&" if len(query) > 1 else "") + urlencode(place, safe=",")
 
-    @cached_property
+    @property
     def count(self) -> int:
         """How many there are, or one more than `COUNTED_AT_MOST`; of a figure's people as many as the figure says."""
-        first_page = not (self.after or self.before)
+        return self._counted[0]
+
+    @cached_property
+    def _counted(self) -> tuple[int, bool]:
+        """The count, and whether a common word was not looked for among the others."""
         rows = self.rows
-        if first_page and not self.more:
-            return len(rows)
+        if not (self.after or self.before or self.more or self.looked_to):
+            return len(rows), False
         if self.exact:
-            return people_on_list(STEPS[self.filters.reached], *self.filters.days, self.filters.source)
+            return people_on_list(STEPS[self.filters.reached], *self.filters.days, self.filters.source), False
+        if self.common:
+            found, end = self.look_through(COUNTED_AT_MOST, from_here=False)
+            return len(found), bool(end)
         statement = _count_statement(self.choice)
-        return int(statement.run(self.found or ())[0][0]) if statement else 0
+        return int(statement.run(self.found)[0][0]) if statement else 0, False
 
     @property
     def exact(self) -> bool:
@@ -213,7 +219,7 @@ class ContactPage(KeysetPage[Filters, Row]):
 
     @property
     def capped(self) -> bool:
-        return self.count > COUNTED_AT_MOST and not self.exact
+        return (self.count > COUNTED_AT_MOST or self._counted[1]) and not self.exact
 
     @property
     def nobody_at_all(self) -> bool:

@@ -77,8 +77,7 @@ class Filters:
         return sum(map(bool, (self.stage, self.owner, self.source)))
 
     def apply(self, contacts: ContactQuerySet, user_id: int) -> ContactQuerySet:
-        if self.q:
-            contacts = contacts.search(self.q)
+        """Those that all filters but the search leave."""
         if self.stage:
             contacts = contacts.filter(stage=self.stage)
         if self.owner:

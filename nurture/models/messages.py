@@ -87,9 +87,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
     def visible_to(self, user: User) -> Self:
         """Those of contacts that `user` may see."""
-        if user.sight.everybody:
-            return self
-        return self.filter(contact__in=Contact.objects.visible_to(user))
+        return self.filter(user.sight.sees("contact__"))
 
     def waiting_over(self, age: timedelta, now: Any) -> Self:
         """Those that should have gone out so long ago: the sign that no worker sends."""
