@@ -121,6 +121,10 @@ def undo(hold_id: int, by: User, *, at: datetime | None = None) -> Contact:
             )
         if hold.released_at is not None:
             return contact
+        if hold.at == contact.outcome_at:  # `outcomes.reopen` does
+            raise CannotUndoError(
+                _("%(name)s was not rejected but lost; take that back.") % {"name": contact.name}
+            )
         if at - hold.at > timedelta(hours=UNDO_HOURS):
             raise CannotUndoError(
                 _("The decision about %(name)s is older than a day. Decide anew instead.")

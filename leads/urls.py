@@ -15,10 +15,13 @@ from leads.views.inbox import (
     inbox_call,
     inbox_claim,
     inbox_email,
+    inbox_lost,
     inbox_note,
     inbox_reject,
     inbox_release,
+    inbox_reopen,
     inbox_undo,
+    inbox_won,
 )
 from leads.views.inbox_live import inbox_live
 
@@ -32,6 +35,9 @@ urlpatterns = [
     path("inbox/live/", inbox_live, name="inbox-live"),
     path("inbox/<int:contact_id>/accept/", inbox_accept, name="inbox-accept"),
     path("inbox/<int:contact_id>/reject/", inbox_reject, name="inbox-reject"),
+    path("inbox/<int:contact_id>/won/", inbox_won, name="inbox-won"),
+    path("inbox/<int:contact_id>/lost/", inbox_lost, name="inbox-lost"),
+    path("inbox/<int:contact_id>/reopen/", inbox_reopen, name="inbox-reopen"),
     path("inbox/<int:contact_id>/claim/", inbox_claim, name="inbox-claim"),
     path("inbox/<int:contact_id>/release/", inbox_release, name="inbox-release"),
     path("inbox/<int:contact_id>/call/", inbox_call, name="inbox-call"),

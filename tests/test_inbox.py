@@ -12,7 +12,7 @@ from django.utils import timezone
 from leads.decisions import accept, reject
 from leads.models import Contact, Handoff, Hold, Interaction, RejectionReason, Source, Stage, StageChange
 from leads.stages import Move, move_to_stage
-from leads.views.inbox_queue import RECYCLED, VIEWS
+from leads.views.inbox_queue import COUNTED, RECYCLED, REJECTED, VIEWS
 from leads.views.keyset import ROWS
 from leads.waiting import Clock, Promptness, choose_next_action, read_clock
 from tests.conftest import make_contact, make_user
@@ -61,7 +61,7 @@ def names(client, query: str = "") -> list[str]:
 def counts(client) -> dict[str, str]:
     page = text_of(client.get(INBOX))
     found = re.findall(r'class="count">([^<]+)<', page)
-    return dict(zip(VIEWS, found, strict=True))
+    return dict(zip(COUNTED, found, strict=True))
 
 
 def said(response) -> list[str]:
@@ -101,10 +101,10 @@ def everybody(rita, bruno, seoul) -> dict[str, Contact]:
 
 
 SEEN = {
-    "rita": {"call": "ABJ", "mine": "BH", "rising": "EF", "recycled": "JKI"},
-    "bruno": {"call": "ADJ", "mine": "D", "rising": "E", "recycled": "JKI"},
-    "max_": {"call": "ABCDJ", "mine": "", "rising": "EF", "recycled": "JKI"},
-    "ada": {"call": "ABCDJ", "mine": "", "rising": "EF", "recycled": "JKI"},
+    "rita": {"call": "ABJ", "mine": "BH", "rising": "EF", "recycled": "JKI", "rejected": "KI"},
+    "bruno": {"call": "ADJ", "mine": "D", "rising": "E", "recycled": "JKI", "rejected": ""},
+    "max_": {"call": "ABCDJ", "mine": "", "rising": "EF", "recycled": "JKI", "rejected": "KI"},
+    "ada": {"call": "ABCDJ", "mine": "", "rising": "EF", "recycled": "JKI", "rejected": "KI"},
 }
 
 
@@ -113,7 +113,7 @@ def test_each_view_shows_its_leads_in_its_order_to_who_may_see_them(request, cli
     client.force_login(request.getfixturevalue(who))
     for view, expected in SEEN[who].items():
         assert "".join(names(client, f"?view={view}")) == expected, view
-    assert counts(client) == {view: str(len(expected)) for view, expected in SEEN[who].items()}
+    assert counts(client) == {view: str(len(SEEN[who][view])) for view in COUNTED}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,10 @@ def test_each_view_is_paged_without_losing_or_repeating_anybody(as_rita, rita, v
         day = timezone.localdate() + timedelta(days=5)
         for lead in leads:
             reject(lead.pk, rita, reason(), recycle_on=day)
+    if view == REJECTED:
+        at = timezone.now()
+        for place, lead in enumerate(leads):
+            reject(lead.pk, rita, reason(), at=at - timedelta(minutes=place // 3))
     forwards, query = [], f"?view={view}"
     for _page in range(3):
         forwards.append(names(as_rita, query))
@@ -172,6 +176,7 @@ def test_each_view_is_paged_without_losing_or_repeating_anybody(as_rita, rita, v
         ("mine", "No lead is yours"),
         ("rising", "Nobody is warming up"),
         ("recycled", "Nobody is to be tried again"),
+        ("rejected", "You have rejected nobody"),
     ],
 )
 def test_an_empty_view_says_what_belongs_there(as_rita, view, words):
@@ -265,6 +270,47 @@ def test_after_a_decision_the_next_lead_is_shown_with_an_offer_to_undo(as_rita):
     assert names(as_rita) == ["B"]
 
 
+def test_an_accepted_lead_is_won_or_lost_with_an_offer_to_undo(as_rita, rita):
+    first, second = (make_waiting(name, score) for name, score in (("A", 90), ("B", 80)))
+    page = text_of(as_rita.get(f"{INBOX}?lead={first.pk}"))
+    assert reverse("inbox-won", args=[first.pk]) not in page  # nobody has accepted it
+    for lead in (first, second):
+        accept(lead.pk, rita)
+    mine = {"back": "?view=mine"}
+    page = text_of(as_rita.get(f"{INBOX}?view=mine&lead={first.pk}"))
+    assert reverse("inbox-won", args=[first.pk]) in page
+    response = as_rita.post(reverse("inbox-won", args=[first.pk]), mine)
+    assert response.url == f"{INBOX}?view=mine&lead={second.pk}"
+    page = text_of(as_rita.get(response.url))
+    assert "A Waits is won and a customer now." in page
+    assert f'action="{reverse("inbox-reopen", args=[first.pk])}"' in page
+    assert names(as_rita, "?view=mine") == ["B"]
+    as_rita.post(reverse("inbox-reopen", args=[first.pk]), mine)
+    assert names(as_rita, "?view=mine") == ["A", "B"]
+    response = as_rita.post(reverse("inbox-lost", args=[second.pk]), {**mine, "why": "too expensive"})
+    assert said(response)[-1] == "B Waits is lost for now and goes back to nurture."
+    page = text_of(as_rita.get(f"{INBOX}?view=rejected"))
+    assert names(as_rita, "?view=rejected") == ["B"]
+    assert "Lost: too expensive" in page
+    assert "Not lost after all" in page
+    assert "Undo rejecting" not in page
+
+
+def test_a_fresh_rejection_is_taken_back_where_the_rejected_are(as_rita, rita):
+    lead = make_waiting("A")
+    hold = reject(lead.pk, rita, reason(), note="in spring")
+    page = text_of(as_rita.get(f"{INBOX}?view=rejected"))
+    assert "Not now" in page
+    assert f'action="{reverse("inbox-undo", args=[hold.pk])}"' in page
+    assert reverse("inbox-accept", args=[lead.pk]) in page  # or accepted after all
+    Hold.objects.update(at=timezone.now() - timedelta(hours=25))
+    assert reverse("inbox-undo", args=[hold.pk]) not in text_of(as_rita.get(f"{INBOX}?view=rejected"))
+    Hold.objects.update(at=hold.at)
+    as_rita.post(reverse("inbox-undo", args=[hold.pk]), {"back": "?view=rejected"})
+    assert names(as_rita, "?view=rejected") == []
+    assert names(as_rita) == ["A"]
+
+
 @pytest.mark.parametrize(
     ("form", "data", "words", "kept"),
     [
@@ -330,7 +376,7 @@ def test_a_manager_gives_a_lead_to_a_rep(client, max_, rita, ada):
 
 # --- who may what
 
-ACTIONS = ("accept", "reject", "claim", "release", "call", "email", "note", "assign")
+ACTIONS = ("accept", "reject", "won", "lost", "reopen", "claim", "release", "call", "email", "note", "assign")
 
 
 @pytest.mark.parametrize("action", ACTIONS)

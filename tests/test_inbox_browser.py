@@ -7,8 +7,9 @@ from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from leads.decisions import reject
-from leads.models import Contact, Handoff, Hold, Identity, Interaction, RejectionReason
+from leads.decisions import accept, reject
+from leads.models import Contact, Handoff, Hold, Identity, Interaction, RejectionReason, User
+from leads.views.inbox_queue import VIEWS
 from tests.browser import log_in
 from tests.conftest import make_user
 from tests.test_inbox import make_waiting
@@ -178,6 +179,46 @@ def test_nothing_is_wider_than_the_window_and_every_target_is_large_enough(
         assert panes == {"#queue": True, "#lead": True}
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("width", [1440, 1280, 1000, 900, 899, 390, 360])
+def test_every_view_can_be_reached_however_many_leads_it_has(open_page, rita, leads, width, language):
+    User.objects.filter(pk=rita.pk).update(language=language)
+    page = open_page("/inbox/", person="rita")
+    page.set_viewport_size({"width": width, "height": 800})
+    for count in page.locator(".tabs .count").all():
+        count.evaluate("count => { count.textContent = '99+' }")
+    tabs = page.locator(".queue-head .tabs")
+    edge = page.locator(".filter-menu").bounding_box()["x"]
+    assert tabs.locator("a").count() == len(VIEWS)
+    assert [
+        tab.inner_text()
+        for tab in tabs.locator("a").all()
+        if tab.bounding_box()["x"] + tab.bounding_box()["width"] > edge + 1
+    ] == []
+    tabs.locator("a").last.click()
+    expect(page).to_have_url(re.compile("view=rejected"))
+
+
+def test_an_accepted_lead_is_won_and_that_is_undone_by_keys(open_page, rita, leads):
+    accept(leads["A"].pk, rita)
+    page = open_page("/inbox/?view=mine", person="rita")
+    expect(page.locator("#lead-name")).to_have_text("A Waits")
+    page.keyboard.press("o")
+    expect(note(page)).to_contain_text("A Waits is won and a customer now.")
+    expect(page.locator("#lead-name")).to_have_text("C Waits")
+    assert Contact.objects.get(pk=leads["A"].pk).outcome == "won"
+    page.keyboard.press("z")
+    expect(note(page)).to_contain_text("A Waits is as before.")
+    expect(page.locator("#lead-name")).to_have_text("A Waits")
+    page.keyboard.press("l")
+    page.keyboard.type("bought another make")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(note(page)).to_contain_text("A Waits is lost for now")
+    page.goto("/inbox/?view=rejected")
+    expect(page.locator("#queue")).to_contain_text("Lost: bought another make")
+
+
 def test_on_a_phone_a_lead_is_a_page_with_the_way_back(open_page, rita, leads):
     page = open_page("/inbox/", "phone", person="rita", has_touch=True, is_mobile=True)
     page.locator("#queue .row-link").nth(1).click()
@@ -213,7 +254,7 @@ def test_without_javascript_everything_can_be_done(open_page, chromium, live_ser
 @pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_nothing_serious(open_page, rita, leads, width, scheme):
     page = resize(open_page("/inbox/", person="rita", color_scheme=scheme), width)
-    views = ["", f"?lead={leads['A'].pk}", "?view=recycled", "?view=rising", "?q=nobody"]
+    views = ["", f"?lead={leads['A'].pk}", "?view=recycled", "?view=rising", "?view=rejected", "?q=nobody"]
     for view in views:
         page.goto(f"/inbox/{view}")
         page.wait_for_load_state("networkidle")

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from leads.assignment import AlreadyClaimedError, assign
-from leads.decisions import CannotUndoError, accept, reject
+from leads.decisions import CannotUndoError, accept, reject, undo
 from leads.funnel import count_funnel
 from leads.merge import merge_contacts
 from leads.models import Contact, FunnelStep, Hold, Milestones, StageChange, Touch
@@ -139,6 +139,13 @@ def test_it_is_taken_back_within_a_day_and_before_anything_else_is_decided(accep
     with pytest.raises(CannotUndoError, match="later decision"):
         reopen(accepted.pk, rita)
     assert outcome_of(accepted) == ("lost", "cold", True)
+
+
+def test_that_a_lead_was_lost_is_not_taken_back_as_a_rejection(accepted, rita):
+    lose(accepted.pk, rita)
+    with pytest.raises(CannotUndoError, match="not rejected but lost"):
+        undo(Hold.objects.get(released_at=None).pk, rita)
+    assert outcome_of(accepted) == ("lost", "cold", False)
 
 
 def test_a_customer_is_not_lost_and_a_merged_lead_is_told(accepted, cold_lead, rita):

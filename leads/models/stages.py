@@ -126,6 +126,17 @@ class Hold(models.Model):
                 name="hold_recycled",
                 condition=models.Q(kind="rejected", released_at__isnull=True, recycle_on__isnull=False),
             ),
+            # the inbox: what somebody rejected, or anybody, newest first
+            models.Index(
+                fields=["by", "-at", "-contact"],
+                name="hold_rejected_by",
+                condition=models.Q(kind="rejected", released_at__isnull=True),
+            ),
+            models.Index(
+                fields=["-at", "-contact"],
+                name="hold_rejected",
+                condition=models.Q(kind="rejected", released_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, ngettext
 
-from leads.models import Stage
+from leads.models import Outcome, Stage
 from leads.waiting import Clock, NextAction, Promptness, read_clock
 
 from .shell import _, icon, stage_chip, when_local
@@ -31,7 +31,9 @@ def queue_rows(queue: "Queue", selected: int | None) -> SafeString:
     now = timezone.now()
     zone = timezone.get_current_timezone()
     today = timezone.localdate(now)
-    last = {"rising": _active, "recycled": _try_again}.get(queue.filters.view, _first_contact)
+    last = {"rising": _active, "recycled": _try_again, "rejected": _rejected}.get(
+        queue.filters.view, _first_contact
+    )
     parts = [
         f'<tr{_marked(row.id == selected)} data-lead="{row.id}"><td class="who">'
         f'<a class="row-link" href="{address}{row.id}">{escape(row.name)}</a>{_what(row, queue)}</td>'
@@ -49,6 +51,8 @@ def _marked(selected: bool) -> str:
 
 def _what(row: "Row", queue: "Queue") -> str:
     parts = [row.job_title, row.company__name or ""]
+    if queue.filters.view == "rejected":
+        parts.insert(0, why_rejected(row.decided__rejection__name, row.decided__reason, row.outcome))
     if row.owner_id and row.owner_id != queue.user.pk:
         parts.append(_("with %(owner)s") % {"owner": row.owner})
     words = " · ".join(part for part in parts if part) or row.email or row.phone
@@ -70,6 +74,17 @@ def _first_contact(row: "Row", now: datetime, zone: Any, today: date) -> str:
 
 def _active(row: "Row", now: datetime, zone: Any, today: date) -> str:
     return when_local(row.last_active_at.astimezone(zone)) if row.last_active_at else ""
+
+
+def _rejected(row: "Row", now: datetime, zone: Any, today: date) -> str:
+    return when_local(row.decided__at.astimezone(zone)) if row.decided__at else ""
+
+
+def why_rejected(name: str | None, note: str | None, outcome: str) -> str:
+    """“No budget”, or of a lead that was accepted and then lost “Lost: bought another make”."""
+    if name or outcome != Outcome.LOST:
+        return in_words(name)
+    return f"{Outcome.LOST.label}: {note}" if note else str(Outcome.LOST.label)
 
 
 def _try_again(row: "Row", now: datetime, zone: Any, today: date) -> str:
@@ -173,12 +188,13 @@ def measured(promptness: Promptness | None) -> str:
 @register.simple_tag
 def view_tabs(queue: "Queue") -> SafeString:
     """Links to the views, each with its number of leads."""
-    from leads.views.inbox_queue import VIEWS
+    from leads.views.inbox_queue import COUNTED, VIEWS
 
     here = queue.filters
+    counts = {view: f' <span class="count">{queue.counts.of(view)}</span>' for view in COUNTED}
     tabs = [
-        f'<a href="{escape(here.query(view=view))}"{_marked(view == here.view)}>{escape(str(words))}'
-        f' <span class="count">{queue.counts.of(view)}</span></a>\n'
+        f'<a href="{escape(here.query(view=view))}"{_marked(view == here.view)}><span>{escape(str(words))}</span>'
+        f"{counts.get(view, '')}</a>\n"
         for view, words in VIEWS.items()
     ]
     return mark_safe("".join(tabs))  # noqa: S308 - as above

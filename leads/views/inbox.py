@@ -19,11 +19,12 @@ from leads.assignment import assign, claim, release
 from leads.contacting import CallOutcome, add_note, log_call, log_email
 from leads.decisions import accept, reject, undo
 from leads.models import Contact, User
+from leads.outcomes import lose, reopen, win
 from leads.standing import DecisionError, LeadMergedError
 
 from .access import PageRequest, allowed, find_contact
 from .contact_list import OWNERS, source_choices, with_address
-from .inbox_forms import AssignForm, CallForm, NotedForm, NoteForm, RejectForm
+from .inbox_forms import AssignForm, CallForm, LostForm, NotedForm, NoteForm, RejectForm
 from .inbox_lead import assignable, lead_context
 from .inbox_queue import Filters, Queue, stage_choices
 
@@ -175,6 +176,27 @@ def inbox_reject(request: PageRequest, contact: Contact, handoff: int | None, to
     )
     words = _("Rejected %(name)s: %(reason)s.") % {"name": contact.name, "reason": told["rejection"]}
     return words, reverse("inbox-undo", args=[hold.pk])
+
+
+@_action("leads.work_inbox", forms.Form, "won", leaves=True)
+def inbox_won(request: PageRequest, contact: Contact, handoff: int | None, told: Any) -> tuple[str, str]:
+    win(contact.pk, request.user)
+    words = _("%(name)s is won and a customer now.") % {"name": contact.name}
+    return words, reverse("inbox-reopen", args=[contact.pk])
+
+
+@_action("leads.work_inbox", LostForm, "lost", leaves=True)
+def inbox_lost(request: PageRequest, contact: Contact, handoff: int | None, told: Any) -> tuple[str, str]:
+    lose(contact.pk, request.user, told["why"])
+    words = _("%(name)s is lost for now and goes back to nurture.") % {"name": contact.name}
+    return words, reverse("inbox-reopen", args=[contact.pk])
+
+
+@_action("leads.work_inbox", forms.Form, "reopen")
+def inbox_reopen(request: PageRequest, contact: Contact, handoff: int | None, told: Any) -> tuple[str, str]:
+    """Take back that it was won or lost."""
+    reopen(contact.pk, request.user)
+    return _("%(name)s is as before.") % {"name": contact.name}, ""
 
 
 @_action("leads.work_inbox", forms.Form, "claim")

@@ -49,6 +49,10 @@ class RejectForm(forms.Form):
         return day
 
 
+class LostForm(forms.Form):
+    why = forms.CharField(max_length=300, required=False)
+
+
 class AssignForm(forms.Form):
     owner = forms.ModelChoiceField(User.objects.none(), required=False)
 

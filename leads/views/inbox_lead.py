@@ -1,6 +1,6 @@
 """One lead as the inbox shows it: what to do, why this score, what happened, the facts beside it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from django.utils import timezone
 from phonenumbers import timezone as zones_of_numbers
 
 from leads.compiled import CompiledRows, person
+from leads.decisions import UNDO_HOURS
 from leads.models import (
     Consent,
     Contact,
@@ -25,6 +26,7 @@ from leads.models import (
 )
 from leads.models.people import TEMPERATURES
 from leads.models.users import written_name
+from leads.outcomes import may_reopen
 from leads.registry import registry
 from leads.sets import Prepared
 from leads.waiting import Promptness, choose_next_action, promised_call, read_clock
@@ -93,11 +95,18 @@ def lead_context(request: HttpRequest, user: User, contact: Contact) -> dict[str
         "may_claim": works and contact.owner_id is None,
         "may_release": works and mine,
         "may_accept": works and is_lead and free and not accepted,
+        "may_end": works and is_lead and mine and accepted,
+        "may_undo": works and hold is not None and hold.by_id == user.pk and _fresh(hold.at, now),
+        "may_reopen": works and bool(contact.outcome) and may_reopen(contact, user, now),
         "may_reject": works and is_lead and free and (not accepted or mine),
         "reasons": _reasons() if works and is_lead and free else [],
         "reps": _reps() if assigns else [],
         "today": timezone.localdate(),
     }
+
+
+def _fresh(decided: datetime, now: datetime) -> bool:
+    return now - decided < timedelta(hours=UNDO_HOURS)
 
 
 def time_there(contact: Contact, now: datetime) -> datetime | None:

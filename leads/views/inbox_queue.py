@@ -23,19 +23,23 @@ from .keyset import STATEMENTS_KEPT, KeysetPage
 COUNTED_AT_MOST = 99  # what nobody calls today need not be counted
 SOON_MINUTES = 60
 
-CALL, MINE, RISING, RECYCLED = "call", "mine", "rising", "recycled"
+CALL, MINE, RISING, RECYCLED, REJECTED = "call", "mine", "rising", "recycled", "rejected"
 VIEWS: dict[str, Promise] = {
     CALL: _("Call now"),
     MINE: _("Mine"),
     RISING: _("Rising"),
     RECYCLED: _("Recycled"),
+    REJECTED: _("Rejected"),
 }
+COUNTED = (CALL, MINE, RISING, RECYCLED)
+"""views whose number says how much there is to do; what was rejected is looked up"""
 ORDERS: dict[str, tuple[str, ...]] = {
     # Each is the order of an index.
     CALL: ("-score", "-id"),
     MINE: ("-score", "-id"),
     RISING: ("-rise", "-id"),
     RECYCLED: ("decided__recycle_on", "id"),
+    REJECTED: ("-decided__at", "-id"),
 }
 
 
@@ -103,6 +107,12 @@ def in_view(view: str, sight: Sight) -> ContactQuerySet:
     if view == RISING:
         taken = Exists(decided.filter(kind=Hold.Kind.ACCEPTED))
         return leads.filter(rise__gt=0, queued_at__isnull=True).exclude(taken)
+    if view == REJECTED:
+        decision: dict[str, Any] = {"decided__kind": Hold.Kind.REJECTED}
+        if not sight.everybody:
+            decision["decided__by"] = sight.user_id
+        rejected = _with_decision(contacts).filter(**decision)
+        return rejected.filter(queued_at__isnull=True, stage__in=(*TEMPERATURES, Stage.DISQUALIFIED))
     sent_back_until: dict[str, Any] = {
         "decided__kind": Hold.Kind.REJECTED,
         "decided__recycle_on__isnull": False,
@@ -128,7 +138,7 @@ class Choice(NamedTuple):
 
     def contacts(self) -> ContactQuerySet:
         contacts = self.filters.apply(in_view(self.filters.view, self.sight), self.sight.user_id)
-        if self.filters.view != RECYCLED:
+        if self.filters.view not in (RECYCLED, REJECTED):
             contacts = _with_decision(contacts)
         contacts = contacts.annotate(
             waits=FilteredRelation("handoffs", condition=Q(handoffs__decided_at__isnull=True))
@@ -157,8 +167,12 @@ class Row(NamedTuple):
     owner__username: str | None
     waits__respond_by: datetime | None
     waits__contacted_at: datetime | None
+    outcome: str
     decided__kind: str | None
+    decided__at: datetime | None
     decided__recycle_on: date | None
+    decided__reason: str | None
+    decided__rejection__name: str | None
 
     @property
     def pk(self) -> int:
@@ -242,7 +256,7 @@ def _counts_statement(sight: Sight) -> Prepared:
         contact__in=in_view(CALL, sight),
     )
     return Prepared.compile_counts(
-        [*(_first(in_view(view, sight)) for view in VIEWS), soon.order_by()[: COUNTED_AT_MOST + 1]]
+        [*(_first(in_view(view, sight)) for view in COUNTED), soon.order_by()[: COUNTED_AT_MOST + 1]]
     )
 
 
