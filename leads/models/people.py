@@ -5,7 +5,7 @@ from typing import Self
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVectorField
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import ExpressionWrapper, OuterRef, Q, Subquery
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -121,8 +121,11 @@ class ContactQuerySet(models.QuerySet["Contact"]):
         """The same for a word that many have, where a few are read in the order of an index: the planner is to look at
         the words of one person after the other, and not to find everybody first."""
         query = ContactSearch.query_of(text)
-        document = ContactSearch.objects.filter(contact=OuterRef("pk")).values("document")
-        return self.alias(words=Subquery(document)).filter(words=query) if query else self.none()
+        if query is None:
+            return self.none()
+        matches = ExpressionWrapper(Q(document=query), models.BooleanField())
+        of_contact = ContactSearch.objects.filter(contact=OuterRef("pk")).values_list(matches)
+        return self.filter(Subquery(of_contact))
 
 
 class Contact(models.Model):
