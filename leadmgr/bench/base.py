@@ -70,7 +70,7 @@ WITH handed AS (
     INSERT INTO leads_handoff (contact_id, stage, score, at, respond_by, decision)
     SELECT id, 'sql', id %% 101, moment, moment + interval '1 hour', ''
     FROM (SELECT id, now() - make_interval(mins => (id %% 1500)::int) AS moment FROM leads_contact
-          WHERE id %% 50 = 1 AND known_at IS NOT NULL AND merged_into_id IS NULL) AS chosen
+          WHERE id %% 50 = 1 AND known_at IS NOT NULL AND merged_into_id IS NULL AND queued_at IS NULL) AS chosen
     RETURNING contact_id, at, score
 )
 UPDATE leads_contact SET stage = 'sql', queued_at = handed.at, score = handed.score, rise = handed.contact_id %% 40

@@ -5,17 +5,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
 from django.db import OperationalError, connection, transaction
-from django.test import Client
+from django.test import override_settings
 
 from leadmgr.bench import Result, Say, Size
-from leadmgr.bench.asks import BIG, Ask, asks, furnish, people
+from leadmgr.bench.asks import asks
+from leadmgr.bench.furnishing import BIG, furnish, give_work, people
+from leadmgr.bench.loading import Loader
 from leadmgr.bench.memory import peak_mb
 from leadmgr.path import PATH
-from leads.models import Contact, StageChange, Touch
 
 SLOW_MS = 100.0
 MANY = 200_000
@@ -23,7 +25,6 @@ MANY = 200_000
 TIMEOUT = "30s"
 WRITES = re.compile(r'\b(INSERT INTO|DELETE FROM|UPDATE ")')
 SHOWN = 40
-TOUCHED = 2000
 
 EXEMPT_SWEEPS = {
     # the points of everybody fade, so everybody's interactions are read; `bench rescore` has its floor
@@ -69,17 +70,11 @@ def measure(size: Size, say: Say) -> Result:
     furnish(size, say)
     plans = _Plans(say)
     for who, user in people().items():
-        client = Client(headers={"host": "localhost"})
-        client.force_login(user)
+        loader = Loader(user)
         say(f"as {who}")
-        for ask in asks(user, client):
-            plans.look_at(f"{who} {ask.address}", ask.exempt, partial(_load, client, ask))
-    for sweep in PATH:
-        say(sweep.name)
-        with transaction.atomic():
-            _give_work()
-            plans.look_at(sweep.name, EXEMPT_SWEEPS.get(sweep.name, ""), sweep.run)
-            transaction.set_rollback(True)
+        for ask in asks(user, loader.client):
+            plans.look_at(f"{who} {ask.address}", ask.exempt, partial(loader.load, ask))
+    _sweep(plans, say)
     every = sorted(plans.found, key=lambda plan: -plan.ms)
     faults = [plan for plan in every if plan.at_fault]
     return Result(
@@ -100,6 +95,20 @@ def measure(size: Size, say: Say) -> Result:
             "exempt": [plan.as_dict() for plan in every if plan.exempt][:SHOWN],
         },
     )
+
+
+def _sweep(plans: "_Plans", say: Say) -> None:
+    """Each sweep with work to do, which is rolled back; its mail goes into a folder, whatever the settings say."""
+    with (
+        TemporaryDirectory() as folder,
+        override_settings(EMAIL_BACKEND="nurture.channels.FolderBackend", EMAIL_FILE_PATH=folder),
+        transaction.atomic(),
+    ):
+        give_work()
+        for sweep in PATH:
+            say(sweep.name)
+            plans.look_at(sweep.name, EXEMPT_SWEEPS.get(sweep.name, ""), sweep.run)
+        transaction.set_rollback(True)
 
 
 class _Plans:
@@ -182,17 +191,3 @@ def passed(node: dict[str, Any], sizes: dict[str, float]) -> Iterator[tuple[str,
             yield table, round(node["Plan Rows"])
     for child in node.get("Plans", ()):
         yield from passed(child, sizes)
-
-
-def _load(client: Client, ask: Ask) -> None:
-    response = client.get(ask.address, headers={"hx-request": "true"} if ask.fragment else None)
-    if response.status_code not in (200, 302):
-        raise RuntimeError(f"{ask.address} answers {response.status_code}")
-
-
-def _give_work() -> None:
-    """Work for each sweep, as much as one claim takes; it is rolled back afterwards."""
-    contacts = list(Contact.objects.known().order_by("pk").values_list("pk", flat=True)[:TOUCHED])
-    Touch.objects.bulk_create([Touch(contact_id=pk) for pk in contacts])
-    newest = StageChange.objects.order_by("-pk").values("pk")[:TOUCHED]
-    StageChange.objects.filter(pk__in=newest).update(handled_at=None)
