@@ -72,7 +72,7 @@ def lead_context(request: HttpRequest, user: User, contact: Contact) -> dict[str
         call_back_at=_call_back(timeline),
         accepted=accepted,
         recycle_on=hold.recycle_on if hold and not contact.queued_at else None,
-        rise=contact.rise,
+        rise=contact.rise if is_lead else 0,
     )
     urgent = suggestion is not None and suggestion.kind in ("call", "late")
     return {
