@@ -19,7 +19,7 @@ def few_matches(text: str) -> list[int] | None:
     The planner cannot know how many words begin with some letters: for a rare one it walks a million contacts
     by score to meet the few. So the few are read first; only for common words is walking by score quicker.
     """
-    ids = list(Contact.objects.search(text).order_by().values_list("pk", flat=True)[: FEW + 1])
+    ids = list(ContactSearch.objects.matching(text).values_list("pk", flat=True)[: FEW + 1])
     return ids if len(ids) <= FEW else None
 
 

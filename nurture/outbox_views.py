@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from liquid.exceptions import LiquidError
 
-from leads.models import Contact
-from leads.search import few_matches
+from leads.models import Contact, User
+from leads.search import few_matches, matches_among
 from leads.views.access import PageRequest, allowed, contact_page
 from nurture.liquid import text_of, variables_of
 from nurture.mime import Mail
@@ -25,6 +25,8 @@ from nurture.variables import snapshot
 ROWS = 80
 NEWEST = 100_000
 """messages that a filter without an index looks at; the page says so"""
+NEWEST_SEARCHED = 20_000
+"""the same where contacts are searched for by a word that many of them have"""
 PANEL_ROWS = 10
 UNUSUAL = (
     Message.Status.DEFERRED, Message.Status.BOUNCED, Message.Status.FAILED, Message.Status.UNKNOWN,
@@ -63,18 +65,8 @@ class Filters:
     def narrow(self) -> bool:
         return any(vars(self).values())
 
-    @property
-    def indexed(self) -> bool:
-        """Whether an index finds them among all messages there ever were."""
-        return bool(self.q) or self.status in UNUSUAL
-
     def apply(self, messages: QuerySet[Message]) -> QuerySet[Message]:
-        if self.q:
-            found = few_matches(self.q)
-            if found is not None:
-                messages = messages.filter(contact__any=found)
-            else:
-                messages = messages.filter(contact__in=Contact.objects.search(self.q))
+        """Those that all filters but the search leave."""
         if self.status:
             messages = messages.filter(status=self.status)
         if self.template:
@@ -82,15 +74,30 @@ class Filters:
         return messages
 
 
+def _chosen(user: User, filters: Filters) -> tuple[QuerySet[Message], int]:
+    """The messages that `user` sees by the filters, and among how many of the newest; 0 is among all there are."""
+    messages = filters.apply(Message.objects.visible_to(user))
+    if not filters.q:
+        indexed = filters.status in UNUSUAL or not (filters.narrow or not user.sight.everybody)
+        return (messages, 0) if indexed else (messages.filter(pk__gt=_last() - NEWEST), NEWEST)
+    contacts = few_matches(filters.q)
+    if contacts is not None:
+        return messages.filter(contact__any=contacts), 0
+    first = _last() - NEWEST_SEARCHED
+    newest = Message.objects.filter(pk__gt=first).order_by().values_list("contact", flat=True).distinct()
+    contacts = matches_among(filters.q, list(newest))
+    return messages.filter(pk__gt=first, contact__any=contacts), NEWEST_SEARCHED
+
+
+def _last() -> int:
+    return Message.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
 @allowed("nurture.view_message")
 def outbox(request: PageRequest) -> HttpResponse:
     """Messages, the newest first; `?before=…` continues."""
     filters = Filters.read(request.GET)
-    messages = filters.apply(Message.objects.visible_to(request.user))
-    limited = not filters.indexed and (bool(filters.narrow) or not request.user.sight.everybody)
-    if limited:
-        last = Message.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-        messages = messages.filter(pk__gt=last - NEWEST)
+    messages, newest = _chosen(request.user, filters)
     before = request.GET.get("before", "")
     if _is_number(before):
         messages = messages.filter(pk__lt=int(before))
@@ -105,8 +112,7 @@ def outbox(request: PageRequest) -> HttpResponse:
         "continued": _is_number(before),
         "first": "?" + filters.query(),
         "next": f"?{filters.query()}&before={rows[-1].pk}".replace("?&", "?") if more else "",
-        "limited": limited,
-        "newest": NEWEST,
+        "newest": newest,
     }
     return render(request, "nurture/outbox.html", context)
 

@@ -8,6 +8,8 @@ from leads.models import Contact
 from leads.search import index_contacts
 from leads.views.contact_list import ContactPage, Filters
 from leads.views.keyset import ROWS
+from nurture.models import Message, Template
+from nurture.outbox import current_version
 
 pytestmark = pytest.mark.django_db
 KIMS = 3 * ROWS
@@ -142,3 +144,22 @@ def test_the_api_finds_the_contacts_of_a_colleague(client, people, rita, seoul):
     client.force_login(rita)
     answer = client.get(reverse("api-contacts-list"), {"owner": colleague.pk}).json()
     assert [row["id"] for row in answer["results"]] == [people[0].pk]
+
+
+def test_the_outbox_looks_among_the_newest_messages_and_says_so(client, people, rita, monkeypatch):
+    monkeypatch.setattr("nurture.outbox_views.NEWEST_SEARCHED", 30)
+    template = Template.objects.create(name="Spring", subject="Spring", html="<p>Spring</p>")
+    version = current_version(template)
+    messages = Message.objects.bulk_create(
+        Message(contact=contact, template=template, version=version, address=contact.email)
+        for contact in people[:90]
+    )
+    client.force_login(rita)
+    response = client.get(reverse("outbox"), {"q": "kim"})
+    shown = [message.pk for message in response.context["messages_"]]
+    assert shown == [message.pk for message in messages[60:] if message.contact.first_name == "Kim"][::-1]
+    assert len(shown) == 10
+    assert "among the newest 30 messages" in response.content.decode()
+    everybody = client.get(reverse("outbox"), {"q": "person60"}).context
+    assert [message.contact_id for message in everybody["messages_"]] == [people[60].pk]
+    assert not everybody["newest"]

@@ -28,9 +28,8 @@ from leads.sets import Prepared
 
 ROWS = 80
 STATEMENTS_KEPT = 500  # of about 3 kB
-PORTIONS = (500, 4_500, 20_000)
-"""people among whom a page looks for a word that many have: most pages are full after the first, all take 60 ms"""
-LOOKED_THROUGH = sum(PORTIONS)
+PORTIONS = (500, 4_500, 10_000)
+"""people among whom a page looks for a word that many have: most pages are full after the first, all take 50 ms"""
 
 Place = tuple[Any, ...]
 """the keys of the row that a page continues from; empty on the first"""
@@ -88,8 +87,8 @@ class KeysetPage(Generic[Asked, Row]):
         return found[::-1] if backwards else found
 
     def look_through(self, enough: int, *, from_here: bool = True) -> tuple[list[int], Place]:
-        """The ids of those who match: more than `enough`, or all of the `LOOKED_THROUGH` people from the page's place
-        on; and the place as far as it looked, empty where that was the end."""
+        """The ids of those who match: more than `enough`, or all in the `PORTIONS` of people from the page's place on;
+        and the place as far as it looked, empty where that was the end."""
         walk = self.choose(self.user.sight, replace(self.filters, q=""), False)
         columns = tuple(key.lstrip("-") for key in walk.keys)
         place, backwards = (self.before or self.after, bool(self.before)) if from_here else ((), False)
