@@ -192,7 +192,7 @@ def _act_on(event: MessageEvent) -> None:
     """What a delivery, a bounce or a complaint means for the message, its address and its contact."""
     what = STATUSES[Kind(event.kind)]
     message = Message.objects.get(pk=event.message_id)
-    if event.kind == Kind.SOFT_BOUNCE and not delivery.address_works(_soft_bounces(message.address)):
+    if event.kind == Kind.SOFT_BOUNCE and not delivery.address_works(_soft_bounces(message)):
         what = delivery.Event.HARD_BOUNCE
     values: dict[str, Any] = {} if what == delivery.Event.DELIVERED else {"answer": event.detail}
     if what == delivery.Event.SOFT_BOUNCE:
@@ -206,11 +206,17 @@ def _act_on(event: MessageEvent) -> None:
         deny(message, f"Complaint about message {message.pk}", event.occurred_at)
 
 
-def _soft_bounces(address: str) -> list[datetime]:
-    """When mail to the address bounced softly, as far back as it can matter."""
+def _soft_bounces(message: Message) -> list[datetime]:
+    """When mail to the message's address bounced softly, as far back as it can matter.
+
+    Asked of the contact's messages, for an address names one contact, and those have an index.
+    """
     since = timezone.now() - delivery.QUIET * delivery.SOFT_BOUNCES
     bounces = MessageEvent.objects.filter(
-        kind=Kind.SOFT_BOUNCE, message__address=address, occurred_at__gt=since
+        kind=Kind.SOFT_BOUNCE,
+        message__contact=message.contact_id,
+        message__address=message.address,
+        occurred_at__gt=since,
     )
     return list(bounces.values_list("occurred_at", flat=True))
 

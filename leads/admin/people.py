@@ -83,6 +83,7 @@ class ContactAdmin(ModelAdmin):
     search_fields = ("pk",)  # turns the search on; `get_search_results` does it
     search_help_text = _("Name, company, e-mail, phone or id")
     sortable_by = ()  # another order would sort everybody
+    show_facets = admin.ShowFacets.NEVER  # each choice of each filter would be counted
     paginator = CappedPaginator
     show_full_result_count = False
     actions = None

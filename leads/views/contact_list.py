@@ -285,7 +285,9 @@ def with_address(request: PageRequest, response: HttpResponse, page: str) -> Htt
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
 def _count_statement(choice: Choice) -> Prepared | None:
-    return Prepared.compile_count(choice.contacts().order_by()[: COUNTED_AT_MOST + 1])
+    # Those who reached a step are counted along the list: without an order two whole tables would be merged.
+    order = choice.keys if choice.filters.reached else ()
+    return Prepared.compile_count(choice.contacts().order_by(*order)[: COUNTED_AT_MOST + 1])
 
 
 def one_of(value: str | None, choices: Any) -> str:

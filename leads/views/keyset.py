@@ -28,7 +28,7 @@ from leads.sets import Prepared
 
 ROWS = 80
 STATEMENTS_KEPT = 500  # of about 3 kB
-PORTIONS = (500, 4_500, 10_000)
+PORTIONS = (500, 4_500, 5_000, 5_000)
 """people among whom a page looks for a word that many have: most pages are full after the first, all take 50 ms"""
 
 Place = tuple[Any, ...]
