@@ -26,6 +26,7 @@ from leads.models import (
     InteractionKind,
     MergeRecord,
     Milestones,
+    Outcome,
     RejectionReason,
     SeenMessage,
     Segment,
@@ -59,6 +60,8 @@ RARE = 1000
 """one in so many has what is rare"""
 WORK = 2000
 """rows that a sweep finds to do, as much as one claim takes"""
+WON = 20
+"""people who come a step further in the funnel, of as many days"""
 MAIL = 50
 """messages that wait, and events of each kind that were heard: each is handed over by itself"""
 
@@ -263,12 +266,10 @@ def people() -> dict[str, User]:
 def give_work() -> None:
     """Work for each sweep, as much as one claim takes."""
     now = timezone.now()
-    contacts = list(
-        Contact.objects.known()
-        .filter(suppressed_at__isnull=True)
-        .order_by("pk")
-        .values_list("pk", flat=True)[:WORK]
-    )
+    last = Contact.objects.latest("pk").pk
+    spread = Contact.objects.known().filter(pk__any=range(1, last + 1, max(1, last // WORK)))
+    contacts = list(spread.filter(suppressed_at__isnull=True).values_list("pk", flat=True))
+    Contact.objects.filter(pk__any=contacts[:: WORK // WON]).update(outcome=Outcome.WON, outcome_at=now)
     Touch.objects.bulk_create(Touch(contact_id=pk) for pk in contacts)
     FunnelTouch.objects.bulk_create(FunnelTouch(contact_id=pk) for pk in contacts)
     newest = StageChange.objects.order_by("-pk").values("pk")[:WORK]

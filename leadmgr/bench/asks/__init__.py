@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from django.db.models import Max
 from django.test import Client
 
-from leads.models import Contact, User
+from leads.models import Contact
 
 from .api import api
-from .ask import Ask
+from .ask import Ask, Asker
 from .console import console
 from .pages import pages
 from .working import working
 
-__all__ = ["Ask", "asks"]
+__all__ = ["Ask", "Asker", "asks"]
 
 
-def asks(user: User, client: Client) -> Iterator[Ask]:
+def asks(asker: Asker, client: Client) -> Iterator[Ask]:
     middle = (Contact.objects.aggregate(last=Max("pk"))["last"] or 0) // 2
-    yield from pages(user, middle)
-    yield from working(user)
-    yield from api(user, middle)
-    yield from console(user, client)
+    yield from pages(asker, middle)
+    yield from working(asker)
+    yield from api(asker, middle)
+    yield from console(asker.user, client)

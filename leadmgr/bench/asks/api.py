@@ -10,13 +10,13 @@ from django.utils import timezone
 
 from leads.models import User
 
-from .ask import Ask, address, choices, some_contacts
+from .ask import Ask, Asker, address, choices, some_contacts
 
 
-def api(user: User, middle: int) -> Iterator[Ask]:
+def api(asker: Asker, middle: int) -> Iterator[Ask]:
     now = timezone.now()
     moments = tuple((now - timedelta(days=days)).isoformat() for days in (0, 0.1, 300))
-    somebody = (str(some_contacts(user)[0]),)
+    somebody = (str(some_contacts(asker.user)[0]),)
     other = str(User.objects.get(username="other").pk)
     lists: dict[str, dict[str, tuple[str, ...]]] = {
         "contacts": {
@@ -57,7 +57,7 @@ def api(user: User, middle: int) -> Iterator[Ask]:
     }
     for name, filters in lists.items():
         page = reverse(f"api-{name}-list")
-        for chosen in choices(filters):
+        for chosen in choices(filters, asker):
             if name == "interactions" and chosen and not chosen.keys() & {"contact", "occurred_since"}:
                 continue  # refused
             # Moves are rare: all that a base of this size has are read in 0.1 s; three indexes would cost every move.
@@ -71,6 +71,6 @@ def api(user: User, middle: int) -> Iterator[Ask]:
                 place = f"p={quote(moments[2]) if timeline else middle}"
                 cursor = b64encode(place.encode()).decode()
                 yield Ask(address(page, chosen | {"cursor": cursor}), exempt=few)
-    for contact in some_contacts(user):
+    for contact in some_contacts(asker.user):
         yield Ask(reverse("api-contacts-detail", args=[contact]))
         yield Ask(reverse("contact-score-api", args=[contact]))

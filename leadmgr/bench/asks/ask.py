@@ -20,17 +20,25 @@ class Ask:
     """of a list in the admin: whose rows it shows"""
 
 
+@dataclass(frozen=True)
+class Asker:
+    user: User
+    pairs: bool
+    """whether each two filters are asked together, too"""
+
+
 def address(page: str, chosen: dict[str, str]) -> str:
     query = urlencode({name: value for name, value in chosen.items() if value}, safe=",")
     return f"{page}?{query}" if query else page
 
 
-def choices(filters: dict[str, tuple[str, ...]]) -> Iterator[dict[str, str]]:
+def choices(filters: dict[str, tuple[str, ...]], asker: Asker) -> Iterator[dict[str, str]]:
     """No filter, each value of each, and each two values of different ones."""
     yield {}
     single = [(name, value) for name, values in filters.items() for value in values]
     yield from ({name: value} for name, value in single)
-    yield from (dict(pair) for pair in combinations(single, 2) if pair[0][0] != pair[1][0])
+    if asker.pairs:
+        yield from (dict(pair) for pair in combinations(single, 2) if pair[0][0] != pair[1][0])
 
 
 def some_contacts(user: User) -> list[int]:

@@ -11,20 +11,20 @@ from leads.funnel.periods import CUSTOM, PRESETS
 from leads.models import FunnelStep, User
 from leads.registry import registry
 
-from .ask import Ask, address, choices, some_contacts, source_id
+from .ask import Ask, Asker, address, choices, some_contacts, source_id
 
 
-def pages(user: User, middle: int) -> Iterator[Ask]:
-    yield from _lists(middle)
+def pages(asker: Asker, middle: int) -> Iterator[Ask]:
+    yield from _lists(asker, middle)
     yield from _of_figures()
-    yield from _contact(user)
+    yield from _contact(asker.user)
     yield from _companies()
-    yield from _funnel(user)
+    yield from _funnel(asker.user)
 
 
-def _lists(middle: int) -> Iterator[Ask]:
+def _lists(asker: Asker, middle: int) -> Iterator[Ask]:
     page = reverse("contact-list")
-    for chosen in choices(_filters()):
+    for chosen in choices(_filters(), asker):
         for sort in ("", "lowest", "newest"):
             if len(chosen) < 2 or not sort:
                 yield Ask(address(page, chosen | {"sort": sort}))
