@@ -78,7 +78,8 @@ def _chosen(user: User, filters: Filters) -> tuple[QuerySet[Message], int]:
     """The messages that `user` sees by the filters, and among how many of the newest; 0 is among all there are."""
     messages = filters.apply(Message.objects.visible_to(user))
     if not filters.q:
-        indexed = filters.status in UNUSUAL or not (filters.narrow or not user.sight.everybody)
+        unusual = filters.status in UNUSUAL and not filters.template
+        indexed = unusual or (user.sight.everybody and not filters.narrow)
         return (messages, 0) if indexed else (messages.filter(pk__gt=_last() - NEWEST), NEWEST)
     contacts = few_matches(filters.q)
     if contacts is not None:
