@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import dj_database_url
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -267,6 +268,10 @@ UNFOLD = {
     "SITE_HEADER": "leadmgr",
     "SITE_SUBHEADER": _("Admin"),
     "SITE_SYMBOL": "filter_alt",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("leadmgr/mark.svg")}
+    ],
+    "STYLES": [lambda request: static("leadmgr/admin.css")],
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
     "SHOW_BACK_BUTTON": True,

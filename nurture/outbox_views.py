@@ -124,6 +124,7 @@ def outbox_message(request: PageRequest, message_id: int) -> HttpResponse:
     letter = _letter(message)
     context = {
         "message": message,
+        "purpose": dict(Template.Purpose.choices).get(message.version.purpose, message.version.purpose),
         "letter": letter,
         "headers": _headers(message, letter) if letter else [],
         "events": [_with_target(event, letter) for event in message.events.order_by("occurred_at", "pk")],
@@ -232,7 +233,9 @@ def _preview(template: Template, contact: Contact | None) -> tuple[Letter | None
 
 
 def _framed(html: str) -> HttpResponse:
-    response = HttpResponse(f'<base target="_blank">{html}')  # its links open elsewhere, not in the frame
+    # Its links open elsewhere, not in the frame; what it does not style looks as in common mail programs.
+    looks = '<base target="_blank"><style>body{margin:16px;font:15px/1.5 Arial,sans-serif}</style>'
+    response = HttpResponse(looks + html)
     response.headers["Content-Security-Policy"] = LETTER_POLICY
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
