@@ -27,6 +27,9 @@ from .access import PageRequest, allowed
 from .keyset import STATEMENTS_KEPT, KeysetPage
 
 COUNTED_AT_MOST = 1000  # counting a million rows takes longer than reading the first page of them
+# Of those who reached a step, for whom a second table is asked about everybody in the order of the list.
+REACHED_COUNTED_AT_MOST = 200
+REACHED_PORTIONS = (500, 1_500)
 
 ORDERS: dict[str, tuple[Promise, tuple[str, ...]]] = {
     # Only orders that an index serves.
@@ -190,9 +193,17 @@ class ContactPage(KeysetPage[Filters, Row]):
         return query + ("&" if len(query) > 1 else "") + urlencode(place, safe=",")
 
     @property
+    def portions(self) -> tuple[int, ...]:
+        return REACHED_PORTIONS if self.filters.reached else super().portions
+
+    @property
     def count(self) -> int:
-        """How many there are, or one more than `COUNTED_AT_MOST`; of a figure's people as many as the figure says."""
+        """How many there are, or one more than `most`; of a figure's people as many as the figure says."""
         return self._counted[0]
+
+    @property
+    def most(self) -> int:
+        return REACHED_COUNTED_AT_MOST if self.filters.reached else COUNTED_AT_MOST
 
     @cached_property
     def _counted(self) -> tuple[int, bool]:
@@ -203,9 +214,9 @@ class ContactPage(KeysetPage[Filters, Row]):
         if self.exact:
             return people_on_list(STEPS[self.filters.reached], *self.filters.days, self.filters.source), False
         if self.common:
-            found, end = self.look_through(COUNTED_AT_MOST, from_here=False)
+            found, end = self.look_through(self.most, from_here=False)
             return len(found), bool(end)
-        statement = _count_statement(self.choice)
+        statement = _count_statement(self.choice, self.most)
         return int(statement.run(self.found)[0][0]) if statement else 0, False
 
     @property
@@ -215,11 +226,11 @@ class ContactPage(KeysetPage[Filters, Row]):
 
     @property
     def shown_count(self) -> int:
-        return self.count if self.exact else min(self.count, COUNTED_AT_MOST)
+        return self.count if self.exact else min(self.count, self.most)
 
     @property
     def capped(self) -> bool:
-        return (self.count > COUNTED_AT_MOST or self._counted[1]) and not self.exact
+        return (self.count > self.most or self._counted[1]) and not self.exact
 
     @property
     def nobody_at_all(self) -> bool:
@@ -284,10 +295,10 @@ def with_address(request: PageRequest, response: HttpResponse, page: str) -> Htt
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
-def _count_statement(choice: Choice) -> Prepared | None:
+def _count_statement(choice: Choice, most: int) -> Prepared | None:
     # Those who reached a step are counted along the list: without an order two whole tables would be merged.
     order = choice.keys if choice.filters.reached else ()
-    return Prepared.compile_count(choice.contacts().order_by(*order)[: COUNTED_AT_MOST + 1])
+    return Prepared.compile_count(choice.contacts().order_by(*order)[: most + 1])
 
 
 def one_of(value: str | None, choices: Any) -> str:

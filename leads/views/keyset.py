@@ -57,6 +57,10 @@ class KeysetPage(Generic[Asked, Row]):
     row: ClassVar[Any]
     """a NamedTuple, whose fields are the columns to read, the keys among them"""
 
+    @property
+    def portions(self) -> tuple[int, ...]:
+        return PORTIONS
+
     def __init__(self, user: User, filters: Asked, *, after: str = "", before: str = "") -> None:
         self.user = user
         self.filters = filters
@@ -87,13 +91,13 @@ class KeysetPage(Generic[Asked, Row]):
         return found[::-1] if backwards else found
 
     def look_through(self, enough: int, *, from_here: bool = True) -> tuple[list[int], Place]:
-        """The ids of those who match: more than `enough`, or all in the `PORTIONS` of people from the page's place on;
+        """The ids of those who match: more than `enough`, or all in the `portions` of people from the page's place on;
         and the place as far as it looked, empty where that was the end."""
         walk = self.choose(self.user.sight, replace(self.filters, q=""), False)
         columns = tuple(key.lstrip("-") for key in walk.keys)
         place, backwards = (self.before or self.after, bool(self.before)) if from_here else ((), False)
         found: list[int] = []
-        for portion in PORTIONS:
+        for portion in self.portions:
             statement = _statement(walk, columns, place, backwards, portion)
             people = statement.run() if statement else []
             found += matches_among(self.filters.q, [keys[-1] for keys in people])
