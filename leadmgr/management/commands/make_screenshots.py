@@ -30,31 +30,40 @@ class Command(BaseCommand):
         except ImportError as error:
             raise CommandError("Install the test extra first: .venv/bin/pip install -e '.[test]'") from error
         rep = User.objects.filter(groups__name="rep").order_by("pk").first()
-        lead = Contact.objects.known().filter(stage=Stage.SQL).order_by("-score", "pk").first()
-        if rep is None or lead is None:
+        manager = User.objects.filter(groups__name="manager").order_by("pk").first()
+        if rep is None or manager is None or not Contact.objects.exists():
             raise CommandError("There is no demo data here; run `manage.py up` once.")
+        leads = Contact.objects.known().visible_to(rep).filter(stage=Stage.SQL)
+        lead = leads.order_by("-score", "pk").first()
+        if lead is None:
+            raise CommandError(f"{rep} sees no SQL lead whose page could be shown.")
         pages = {
-            "contact-list": reverse("contact-list"),
-            "contact": reverse("contact-detail", args=[lead.pk]),
+            "inbox": (rep, reverse("inbox")),
+            "contact-list": (rep, reverse("contact-list")),
+            "contact": (rep, reverse("contact-detail", args=[lead.pk])),
+            "funnel": (manager, reverse("kpi-funnel")),
         }
-        session = _session_of(rep if lead.owner_id is None else lead.owner or rep)
+        sessions = {person: _session_of(person) for person in (rep, manager)}
         port = free_port()
         options["folder"].mkdir(parents=True, exist_ok=True)
         with running_product(port), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
             address = f"http://127.0.0.1:{port}"
-            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": address}])
-            page = context.new_page()
-            for name, path in pages.items():
+            for name, (person, path) in pages.items():
+                context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+                cookie = {"name": settings.SESSION_COOKIE_NAME, "value": sessions[person], "url": address}
+                context.add_cookies([cookie])
+                page = context.new_page()
                 page.goto(address + path)
                 page.wait_for_load_state("networkidle")
                 if name == "contact":
                     page.keyboard.press("w")  # opens “why this score”
+                if name in ("contact", "inbox"):
                     page.wait_for_selector("table.parts")
                 target = options["folder"] / f"{name}.png"
                 page.screenshot(path=target)
                 self.stdout.write(str(target))
+                context.close()
             browser.close()
 
 
