@@ -94,12 +94,12 @@ def test_mail_sends_every_message_of_every_round(bench):
 
 def test_plans_looks_at_pages_api_admin_and_sweeps(transactional_db):
     """In the database of the tests: a base of its own would take as long to build as the thousands of addresses."""
-    size, heard = Size(100, 1000), []
+    size, heard = Size(60, 600), []
     base.build(size, heard.append)
     found = plans.measure(size, heard.append).as_dict()
     assert set(found) == KEYS
     assert found["floor"] > 1500  # statements
-    assert found["value"] == 0, found["detail"]["faults"]  # nothing is slow with 100 contacts
+    assert found["value"] == 0, found["detail"]["faults"]  # nothing is slow with 60 contacts
     everything = found["detail"]["origins"]
     for origin in (
         "/contacts/", "/inbox/", "/kpis/", "/outbox/", "/api/interactions/",

@@ -76,7 +76,7 @@ def measure(size: Size, say: Say) -> Result:
         for who, asker in _askers(size).items():
             loader = Loader(asker.user)
             say(f"as {who}")
-            for ask in asks(asker, loader.client):
+            for ask in asks(asker):
                 plans.look_at(f"{who} {ask.address}", ask.exempt, partial(loader.load, ask))
         _sweep(plans, say)
     every = sorted(plans.found, key=lambda plan: -plan.ms)

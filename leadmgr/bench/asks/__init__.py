@@ -7,22 +7,21 @@ rows soon can read the whole table when it does not.
 from collections.abc import Iterator
 
 from django.db.models import Max
-from django.test import Client
 
 from leads.models import Contact
 
 from .api import api
-from .ask import Ask, Asker
+from .ask import HEADERS, Ask, Asker, request_as
 from .console import console
 from .pages import pages
 from .working import working
 
-__all__ = ["Ask", "Asker", "asks"]
+__all__ = ["HEADERS", "Ask", "Asker", "asks", "request_as"]
 
 
-def asks(asker: Asker, client: Client) -> Iterator[Ask]:
+def asks(asker: Asker) -> Iterator[Ask]:
     middle = (Contact.objects.aggregate(last=Max("pk"))["last"] or 0) // 2
     yield from pages(asker, middle)
     yield from working(asker)
     yield from api(asker, middle)
-    yield from console(asker.user, client)
+    yield from console(asker.user)
