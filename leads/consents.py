@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from leads import sets
 from leads.models import Consent
@@ -59,11 +60,17 @@ def record_consents(given: Sequence[Given], *, overrules: bool) -> int:
 
 
 def _newest(contacts: Sequence[int]) -> dict[Key, str]:
+    return {
+        (contact, purpose, channel): state
+        for contact, purpose, channel, state in _newest_rows().run(contacts)
+    }
+
+
+@cache
+def _newest_rows() -> sets.Prepared:
     rows = (
-        Consent.objects.filter(contact__any=contacts)
+        Consent.objects.filter(contact__any=sets.GIVEN_LATER)
         .order_by("contact", "purpose", "channel", "-at", "-pk")
         .distinct("contact", "purpose", "channel")
     )
-    return {(contact, purpose, channel): state for contact, purpose, channel, state in rows.values_list(
-        "contact_id", "purpose", "channel", "state"
-    )}  # fmt: skip
+    return sets.Prepared.of(rows.values_list("contact_id", "purpose", "channel", "state"))

@@ -7,11 +7,13 @@ the order of their ids, then identities in the order of their keys.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import IsNull
 
 from leads import sets
 from leads.bell import ring
@@ -19,7 +21,7 @@ from leads.companies import resolve_companies
 from leads.identity import Claim, Plan, Ref, plan
 from leads.merge import merge_contacts
 from leads.models import Contact, Identity, Source, Stage, StageChange
-from leads.models.identities import IdentityKey
+from leads.models.identities import IdentityKey, Space, values_by_space
 from leads.search import index_contacts
 
 RACE_TRIES = 20  # each lost race means that another transaction committed, so one of all racers always wins
@@ -98,11 +100,28 @@ def lock_survivors(contacts: Iterable[int]) -> dict[int, int]:
         survivors = dict(
             Contact.objects.filter(pk__any=sorted(wanted)).values_list("pk", Coalesce("merged_into", "pk"))
         )
-        alive = Contact.objects.filter(pk__any=sorted(set(survivors.values())), merged_into__isnull=True)
-        locked = {pk for (pk,) in sets.lock_key_share(alive.order_by("pk").values_list("pk"))}
+        locked = {pk for (pk,) in _lock_alive().run(sorted(set(survivors.values())))}
         if locked >= set(survivors.values()):
             return survivors
     raise RacedError(f"lost {RACE_TRIES} races in a row")
+
+
+@cache
+def _lock_alive() -> sets.Prepared:
+    """Of given ids, those of contacts that nobody absorbed, locked FOR KEY SHARE in their order."""
+    alive = Contact.objects.filter(pk__any=sets.GIVEN_LATER, merged_into__isnull=True).order_by("pk")
+    return sets.Prepared.of(alive.values_list("pk")).locking_key_share(Contact)
+
+
+@lru_cache(maxsize=256)
+def _identities_of(spaces: tuple[Space, ...]) -> sets.Prepared:
+    """Identities by their values in each of the spaces, with whether their contact is known."""
+    identities = Identity.objects.within(dict.fromkeys(spaces, sets.GIVEN_LATER))
+    return sets.Prepared.of(
+        identities.values_list(
+            "pk", "kind", "namespace", "value", "contact_id", IsNull(F("contact__known_at"), False)
+        )
+    )
 
 
 def _attempt_resolve(
@@ -113,12 +132,11 @@ def _attempt_resolve(
     companies: Sequence[int | None],
 ) -> Resolved:
     keys = {key for claim in claims for key in claim.keys}
+    wanted = values_by_space(keys)
     stored = {
-        (kind, namespace, value): (pk, contact_id, known_at is not None)
-        for pk, kind, namespace, value, contact_id, known_at in Identity.objects.among(keys).values_list(
-            "pk", "kind", "namespace", "value", "contact_id", "contact__known_at"
-        )
-    }
+        (kind, namespace, value): (pk, contact_id, is_known)
+        for pk, kind, namespace, value, contact_id, is_known in _identities_of(tuple(wanted)).run_each(wanted.values())
+    }  # fmt: skip
     known = {key: contact_id for key, (_pk, contact_id, _known) in stored.items()}
     people = {contact_id for _pk, contact_id, is_known in stored.values() if is_known}
     decided = plan(claims, known, people, _named_in(claims, known))
@@ -194,7 +212,7 @@ def _lock(decided: Plan, told: set[Ref], people: set[int]) -> dict[int, dict[str
         rows |= _values(alive.filter(pk__any=sorted(absorbing)).select_for_update())
     if changing:
         rows |= _values(alive.filter(pk__any=changing).select_for_update(no_key=True))
-    shared = sets.lock_key_share(alive.filter(pk__any=others).values_list("pk")) if others else []
+    shared = _lock_alive().run(others) if others else []
     if len(rows) + len(shared) < len(absorbing) + len(changing) + len(others):
         raise RacedError("a contact was merged away")
     for pk, row in rows.items():

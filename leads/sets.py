@@ -60,6 +60,12 @@ class Prepared:
         return cls(compiled[0], tuple(compiled[1])) if compiled else None
 
     @classmethod
+    def of(cls, queryset: QuerySet[Any, Any]) -> "Prepared":
+        """Like `compile`, of a queryset that can have rows."""
+        sql, parameters = queryset.query.sql_with_params()
+        return cls(sql, tuple(parameters))
+
+    @classmethod
     def compile_count(cls, queryset: QuerySet[Any, Any]) -> "Prepared | None":
         """One row with the number of the queryset's rows; None when it can have none."""
         rows = cls.compile(queryset.values("pk"))
@@ -74,10 +80,21 @@ class Prepared:
             tuple(parameter for count in counts for parameter in count.parameters),
         )
 
+    def locking_key_share(self, model: type[Model]) -> "Prepared":
+        """The same FOR KEY SHARE of `model`: its rows can change, but neither go nor be merged away."""
+        return Prepared(f"{self.statement} FOR KEY SHARE OF {_table(model)}", self.parameters)
+
     def run(self, values: Iterable[Any] = ()) -> list[Row]:
         literal = array_literal(values)
         return _execute(
             self.statement, [literal if item is GIVEN_LATER else item for item in self.parameters]
+        )
+
+    def run_each(self, lists: Iterable[Iterable[Any]]) -> list[Row]:
+        """Run with a list of its own for each that was left open, in their order in the queryset."""
+        literals = map(array_literal, lists)
+        return _execute(
+            self.statement, [next(literals) if item is GIVEN_LATER else item for item in self.parameters]
         )
 
 
@@ -249,15 +266,6 @@ def delete_returning(queryset: QuerySet[Any, Any], column: str) -> list[Any]:
     return [row[0] for row in _execute(statement, parameters)]
 
 
-def lock_key_share(queryset: QuerySet[Any, Any]) -> list[Any]:
-    """Run a `values_list` queryset FOR KEY SHARE: its rows can change, but neither go nor be merged away."""
-    compiled = _compile(queryset)
-    if compiled is None:
-        return []
-    select, parameters = compiled
-    return _execute(f"{select} FOR KEY SHARE OF {_table(queryset.model)}", parameters)
-
-
 def refresh_statistics(*models: type[Model]) -> None:
     """ANALYZE: tell the planner at once how large tables have become, which autovacuum does some time later.
 
@@ -419,7 +427,9 @@ def array_literal(values: Iterable[Any]) -> str:
 
     The driver can send lists too, but takes ten times as long for a thousand numbers.
     """
-    return "{" + ",".join(map(_array_element, values)) + "}"
+    values = list(values)
+    only_numbers = set(map(type, values)) == {int}
+    return "{" + ",".join(map(str if only_numbers else _array_element, values)) + "}"
 
 
 def _array_element(value: Any) -> str:

@@ -425,18 +425,6 @@ def test_the_file_is_made_while_it_is_sent():
     assert Milestones.objects.count() == 0
 
 
-def test_an_async_server_gets_the_file_line_by_line(max_, november, async_client):
-    from asgiref.sync import async_to_sync
-
-    async def fetch() -> bytes:
-        response = await async_client.get(reverse("kpi-funnel-csv"))
-        assert response.is_async
-        return b"".join([line async for line in response.streaming_content])
-
-    async_client.force_login(max_)
-    assert async_to_sync(fetch)().startswith("\ufeff".encode())
-
-
 def test_a_korean_who_exports_gets_a_korean_heading(client, max_, november):
     max_.language = "ko"
     max_.save()

@@ -1,6 +1,7 @@
 """What names a contact, and what they allowed."""
 
-from typing import Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
@@ -13,17 +14,28 @@ from .people import Contact
 class IdentityQuerySet(models.QuerySet["Identity"]):
     def among(self, keys: set["IdentityKey"]) -> Self:
         """The identities of these (kind, namespace, value) triples."""
-        values: dict[tuple[str, str], list[str]] = {}
-        for kind, namespace, value in keys:
-            values.setdefault((kind, namespace), []).append(value)
+        return self.within(values_by_space(keys))
+
+    def within(self, values: Mapping["Space", Any]) -> Self:
+        """The identities with one of the values of their space; a list may be given later."""
         matches = Q(pk__in=[])
         for (kind, namespace), wanted in values.items():
-            matches |= Q(kind=kind, namespace=namespace, value__any=sorted(wanted))
+            matches |= Q(kind=kind, namespace=namespace, value__any=wanted)
         return self.filter(matches)
 
 
 IdentityKey = tuple[str, str, str]
 """(kind, namespace, normalised value)"""
+Space = tuple[str, str]
+"""kind and namespace, within which a value names one"""
+
+
+def values_by_space(keys: Iterable[IdentityKey]) -> dict[Space, list[str]]:
+    """The values that keys have in each space, all in a fixed order."""
+    values: dict[Space, list[str]] = {}
+    for kind, namespace, value in sorted(keys):
+        values.setdefault((kind, namespace), []).append(value)
+    return values
 
 
 class Identity(models.Model):

@@ -14,8 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
+from leads.compiled import CompiledRows
 from leads.ingest import Event, record_interactions
-from leads.models import CaptureKey
+from leads.models import CaptureKey, Source
 from leads.tracking.messages import MessageError, Reader, known_kinds
 from leads.tracking.traits import Traits
 
@@ -27,6 +28,9 @@ BATCH_BYTES = 500 * 1024
 
 TYPES = {"t": "track", "p": "page", "s": "screen", "i": "identify", "g": "group", "a": "alias", "b": "batch"}
 """the short addresses that browser SDKs use"""
+
+_keys = CompiledRows(CaptureKey.objects.all(), column="key_hash")
+_sources = CompiledRows(Source.objects.all(), column="pk")
 
 
 class RefusalError(Exception):
@@ -160,13 +164,15 @@ def _key(request: HttpRequest, payload: dict[str, Any]) -> CaptureKey:
         raise RefusalError(
             401, _("Send the capture key as the user name of basic authentication, or as writeKey.")
         )
-    key = CaptureKey.objects.select_related("source").filter(key_hash=CaptureKey.hash(given)).first()
-    if key is None:
+    known = _keys(CaptureKey.hash(given))
+    if not known:
         raise RefusalError(
             401, _("This capture key is not known; Admin › Capture keys lists those that are.")
         )
+    key = known[0]
     if key.revoked_at is not None:
         raise RefusalError(401, _("This capture key was revoked; use another one."))
+    [key.source] = _sources(key.source_id)
     return key
 
 
