@@ -17,7 +17,8 @@ from django.views.decorators.csrf import csrf_exempt
 from leads.compiled import CompiledRows
 from leads.ingest import Event, record_interactions
 from leads.models import CaptureKey, Source
-from leads.tracking.messages import MessageError, Reader, known_kinds
+from leads.tracking.messages import MessageError, Reader
+from leads.tracking.names import known_kinds
 from leads.tracking.traits import Traits
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """Messages of the tracking specification as events. A wrong one is refused with its field and the remedy."""
 
 import re
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from django.utils.translation import gettext as _
 from leads.consents import Answer
 from leads.identity import Claim, IdentityError, anonymous_key, email_key, external_key
 from leads.ingest import Event
-from leads.models import CaptureKey, Consent, InteractionKind
+from leads.models import CaptureKey, Consent
+from leads.tracking.names import kind_name
 from leads.tracking.traits import TraitError, Traits, read_company, read_traits
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -29,7 +29,6 @@ TARGET_PROPERTIES = (
     "target", "path", "url", "form", "form_name", "formName", "form_id", "formId", "product", "product_id", "sku",
     "subject", "file", "title", "name", "label",
 )  # fmt: skip
-KINDS_KEPT_SECONDS = 1.0
 CONSENT_CATEGORIES = {
     "marketing": "email", **{f"marketing_{channel}": channel for channel in Consent.Channel.values}
 }  # fmt: skip
@@ -309,43 +308,6 @@ def _consents(kind: str, consent: dict[str, Any]) -> tuple[Answer, ...]:
                 )
             answers[channel] = preferences[category]
     return tuple(Answer(granted, channel=channel) for channel, granted in answers.items())
-
-
-def kind_name(event: str) -> str:
-    """An event name as kinds are compared: “Email Link Clicked” and “email_link_clicked” are one."""
-    return re.sub(r"[\W_]+", "_", event.strip().lower()).strip("_")
-
-
-@dataclass
-class _Kinds:
-    names: dict[str, tuple[str, str]] = field(default_factory=dict)
-    loaded_at: float = float("-inf")
-
-
-_kinds = _Kinds()
-
-
-def known_kinds() -> dict[str, tuple[str, str]]:
-    """Every name by which an event can mean a kind → the kind's slug and channel.
-
-    Kept for a second: reading and comparing them anew is a tenth of what a batch of events costs.
-    """
-    now = time.monotonic()
-    if now - _kinds.loaded_at > KINDS_KEPT_SECONDS:
-        _kinds.names, _kinds.loaded_at = _load_kinds(), now
-    return _kinds.names
-
-
-def _load_kinds() -> dict[str, tuple[str, str]]:
-    names: dict[str, tuple[str, str]] = {}
-    listed: dict[str, tuple[str, str]] = {}
-    for slug, channel, aliases in InteractionKind.objects.values_list("slug", "channel", "aliases"):
-        for alias in aliases:
-            names.setdefault(kind_name(alias), (slug, channel))
-            listed.setdefault(alias, (slug, channel))
-        names[kind_name(slug)] = (slug, channel)
-    # “Email Sent” is listed for what a mailing does, though a rep's own mail is `email_sent`.
-    return listed | names
 
 
 def urlsplit_path(url: str) -> str:
