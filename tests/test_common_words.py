@@ -1,11 +1,13 @@
 """A search for a word that many people have: looked for along the list, a bounded number of people for each page."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from leads.models import Contact
-from leads.search import index_contacts
+from leads.search import few_matches, index_contacts
 from leads.views.contact_list import ContactPage, Filters
 from leads.views.keyset import ROWS
 from nurture.models import Message, Template
@@ -165,3 +167,15 @@ def test_the_outbox_looks_among_the_newest_messages_and_says_so(client, people, 
     everybody = client.get(reverse("outbox"), {"q": "rarely"}).context
     assert [message.contact_id for message in everybody["messages_"]] == [people[0].pk]
     assert not everybody["newest"]
+
+
+@pytest.mark.parametrize(("name", "asked"), [("Person", 2), ("Kim", 3)])
+def test_what_most_people_have_is_known_from_a_sample(people, monkeypatch, name, asked):
+    """Everybody is called Person: some from all over the base say so, and nobody else is looked for."""
+    Contact.objects.filter(first_name="Kim").update(last_name="Person")
+    Contact.objects.filter(first_name="Anna").update(last_name="Person")
+    index_contacts([contact.pk for contact in people])
+    monkeypatch.setattr("leads.search.SAMPLE", 55)
+    with CaptureQueriesContext(connection) as statements:
+        assert few_matches(name) is None
+    assert len(statements) == asked

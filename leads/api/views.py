@@ -67,7 +67,7 @@ class OfContacts(ReadOnly[Row]):
     def get_queryset(self) -> QuerySet[Row]:
         rows = super().get_queryset()
         user = self.request.user if self.request else None
-        if user is None or not user.is_authenticated or user.has_perm("leads.view_all_contacts"):
+        if user is None or not user.is_authenticated:
             return rows
         return rows.filter(user.sight.sees("contact__"))
 
@@ -102,7 +102,8 @@ class CompanyViewSet(ReadOnly[Company]):
 class InteractionViewSet(OfContacts[Interaction]):
     """What happened, newest first: by when it was stored; with `contact` or `occurred_since` by when it happened."""
 
-    queryset = Interaction.objects.select_related("source", "campaign")
+    # Prefetched: joined, all interactions of a week would be sorted to the end, and not only a page of them.
+    queryset = Interaction.objects.prefetch_related("source", "campaign")
     serializer_class = InteractionSerializer
     filterset_class = InteractionFilters
     pagination_class = Timeline
