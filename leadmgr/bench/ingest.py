@@ -3,14 +3,16 @@
 import json
 import threading
 import time
+from datetime import datetime
 
 from django.db import connection
+from django.utils import timezone
 
 from leadmgr.bench import Result, Say, Size
 from leadmgr.bench.base import analyse
 from leadmgr.bench.running import free_port, rss_mb, running_product
 from leadmgr.bench.sending import Sender, message, new_key
-from leads.models import Interaction, Touch
+from leads.models import Interaction, SeenMessage, Touch
 
 BATCHES = 300
 BATCH = 100
@@ -29,6 +31,7 @@ def measure(size: Size, say: Say) -> Result:
         for batch in range(BATCHES)
     ]  # fmt: skip
     key, port = new_key(), free_port()
+    started_at = timezone.now()
     last_before = Interaction.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     with running_product(port) as processes:
         warm = Sender(port, key)
@@ -53,7 +56,7 @@ def measure(size: Size, say: Say) -> Result:
         raise RuntimeError(f"{stored} of {events} events were stored")
     say("the floor")
     floor = _floor(warm_until)
-    _forget(last_before)
+    _forget(last_before, started_at)
     value = events / scored
     return Result(
         name="ingest",
@@ -80,10 +83,11 @@ def _wait_until_scored() -> None:
         time.sleep(0.01)  # between two looks at the queue
 
 
-def _forget(after: int) -> None:
-    """Take the events of this run away, or the base would grow with every run and be slower to score."""
+def _forget(after: int, since: datetime) -> None:
+    """Take the events of this run and their message ids away, or the base would grow with every run and be slower to score."""
     Interaction.objects.filter(pk__gt=after).delete()
     Touch.objects.all().delete()
+    SeenMessage.objects.filter(received_at__gte=since).delete()
     analyse()
 
 
