@@ -24,6 +24,8 @@ SLOW_MS = 100.0
 MANY = 200_000
 """rows from which on it matters that a statement reads half of a table or more: they take some 20 ms"""
 TIMEOUT = "30s"
+TRIES = 5
+"""a statement is slow when it is slow each time: a busy moment of the machine is not the statement's"""
 LARGE = 10_000
 """contacts from which on a base has plans to speak of"""
 WRITES = re.compile(r'\b(INSERT INTO|DELETE FROM|UPDATE ")')
@@ -164,7 +166,7 @@ class _Plans:
         options = "FORMAT JSON" if WRITES.search(sql) else "ANALYZE, TIMING OFF, FORMAT JSON"
         plan = Plan(where, exempt, re.sub(r"SELECT .*? FROM ", "SELECT … FROM ", sql, count=1)[:600], ms=0.0)
         answer: Any = {}
-        for _try in range(2):  # a busy moment is not a slow statement
+        for _try in range(TRIES):
             try:
                 with transaction.atomic(), connection.cursor() as cursor:
                     cursor.execute(f"EXPLAIN ({options}) {sql}", parameters)
