@@ -153,7 +153,7 @@ else:
     _database = {"ENGINE": "leadmgr.embedded", "NAME": "leadmgr"}
 _database.setdefault("OPTIONS", {})["application_name"] = os.environ.get("LEADMGR_PROCESS", "leadmgr")
 if os.environ.get("LEADMGR_PROCESS") == "web":
-    # Under ASGI every request has a thread of its own: without a pool, a connection of its own too.
+    # At most one for each of the threads of leadmgr/asgi.py; idle ones are given back.
     _database["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 12, "timeout": 10}
 else:
     _database["CONN_MAX_AGE"] = 600
