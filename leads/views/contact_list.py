@@ -29,7 +29,7 @@ from .keyset import STATEMENTS_KEPT, KeysetPage
 COUNTED_AT_MOST = 1000  # counting a million rows takes longer than reading the first page of them
 # Of those who reached a step, for whom a second table is asked about everybody in the order of the list.
 REACHED_COUNTED_AT_MOST = 200
-REACHED_PORTIONS = (500, 1_500)
+REACHED_PORTIONS = (500, 500, 500)
 
 ORDERS: dict[str, tuple[Promise, tuple[str, ...]]] = {
     # Only orders that an index serves.
