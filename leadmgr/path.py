@@ -35,7 +35,7 @@ PATH = (
     Sweep("send the e-mails that wait", send_queued, "nurture.send_messages", 1),
     Sweep("end the way of those who were set aside", end_set_aside, "nurture.long_end_set_aside", 30),
     Sweep("count the points gained in a week", refresh_rises, "scoring.refresh_rises", 15),
-    Sweep("count the funnel", count_funnel, "leads.long_count_funnel", 30),
+    Sweep("count the funnel", count_funnel, "leads.long_count_funnel", 15),
     Sweep("forget message ids past their retention", forget_messages, "leads.long_forget_messages", 3600),
 )
 

@@ -251,8 +251,7 @@ def test_a_lead_of_the_dealership_walks_all_the_way_round(
         def counted() -> dict[int, int]:
             return dict(FunnelCell.objects.values_list("step").annotate(Sum("people")))
 
-        # counted twice a minute
-        wait_until(lambda: counted().get(FunnelStep.ACCEPTED) == 1, 45, "the funnel", counted)
+        wait_until(lambda: counted().get(FunnelStep.ACCEPTED) == 1, 20, "the funnel", counted)
         funnel = browse(web_server.url, "/kpis/", person="max")
         expect(funnel.locator("main")).to_contain_text("Accepted")
 
