@@ -29,6 +29,7 @@ TRIES = 5
 LARGE = 10_000
 """contacts from which on a base has plans to speak of"""
 WRITES = re.compile(r'\b(INSERT INTO|DELETE FROM|UPDATE ")')
+NAMES_BIG = re.compile('"(' + "|".join(BIG) + ')"')
 SHOWN = 40
 
 EXEMPT_SWEEPS = {
@@ -142,38 +143,49 @@ class _Plans:
         sent: list[Statement] = []
 
         def note(execute: Any, sql: Any, parameters: Any, many: bool, context: Any) -> Any:
-            if isinstance(sql, str) and any(f'"{table}"' in sql for table in BIG):
+            if isinstance(sql, str) and NAMES_BIG.search(sql):
                 sent.append((sql, parameters))
             return execute(sql, parameters, many, context)
 
-        with transaction.atomic():
-            try:
-                with transaction.atomic(), connection.execute_wrapper(note):
+        try:
+            with transaction.atomic():
+                with connection.execute_wrapper(note):
                     work()
-            except OperationalError as error:
-                self.say(f"{where}: {error}")
+                for sql, parameters in sent:
+                    self._take(where, exempt, sql, parameters)
+                transaction.set_rollback(True)
+        except OperationalError as error:  # one took too long, and with it the transaction is over
+            self.say(f"{where}: {error}")
             for sql, parameters in sent:
-                if (sql, repr(parameters)) not in self._met:
-                    self._met.add((sql, repr(parameters)))
-                    plan = self._explain(where, exempt, sql, parameters)
-                    self.found.append(plan)
-                    if plan.at_fault:
-                        self.say(f"{plan.ms:8.1f} ms  {where}  {plan.read}  {plan.sql}")
-            transaction.set_rollback(True)
+                self._take_apart(where, exempt, sql, parameters)
+
+    def _take_apart(self, where: str, exempt: str, sql: str, parameters: Any) -> None:
+        try:
+            with transaction.atomic():
+                self._take(where, exempt, sql, parameters)
+        except OperationalError:
+            plan = Plan(where, exempt, shortened(sql), 1000 * float(TIMEOUT.rstrip("s")))
+            self._add(plan, sql, parameters)
+
+    def _take(self, where: str, exempt: str, sql: str, parameters: Any) -> None:
+        if (sql, repr(parameters)) not in self._met:
+            self._add(self._explain(where, exempt, sql, parameters), sql, parameters)
+
+    def _add(self, plan: Plan, sql: str, parameters: Any) -> None:
+        self._met.add((sql, repr(parameters)))
+        self.found.append(plan)
+        if plan.at_fault:
+            self.say(f"{plan.ms:8.1f} ms  {plan.where}  {plan.read}  {plan.sql}")
 
     def _explain(self, where: str, exempt: str, sql: str, parameters: Any) -> Plan:
         # A statement that writes is only planned, so that it can be looked at after its work is done.
         options = "FORMAT JSON" if WRITES.search(sql) else "ANALYZE, TIMING OFF, FORMAT JSON"
-        plan = Plan(where, exempt, re.sub(r"SELECT .*? FROM ", "SELECT … FROM ", sql, count=1)[:600], ms=0.0)
+        plan = Plan(where, exempt, shortened(sql), ms=0.0)
         answer: Any = {}
         for _try in range(TRIES):
-            try:
-                with transaction.atomic(), connection.cursor() as cursor:
-                    cursor.execute(f"EXPLAIN ({options}) {sql}", parameters)
-                    [[text]] = cursor.fetchall()
-            except OperationalError:
-                plan.ms, plan.whole = 1000 * float(TIMEOUT.rstrip("s")), ["(took too long)"]
-                return plan
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN ({options}) {sql}", parameters)
+                [[text]] = cursor.fetchall()
             [answer] = orjson.loads(text) if isinstance(text, str) else text
             ms = round(answer.get("Execution Time", 0.0), 1)
             plan.ms = min(plan.ms or ms, ms)
@@ -185,6 +197,10 @@ class _Plans:
             table for table, rows in plan.read.items() if rows >= MANY and rows >= self._rows[table] / 2
         ]
         return plan
+
+
+def shortened(sql: str) -> str:
+    return re.sub(r"SELECT .*? FROM ", "SELECT … FROM ", sql, count=1)[:600]
 
 
 def passed(node: dict[str, Any], sizes: dict[str, float]) -> Iterator[tuple[str, int]]:

@@ -28,7 +28,10 @@ def console(user: User) -> Iterator[Ask]:
             continue
         changes: Any = page_class.get_changelist_instance(request_as(user, page))
         queries = [
-            choice["query_string"] for spec in changes.filter_specs for choice in spec.choices(changes)
+            choice["query_string"]
+            for spec in changes.filter_specs
+            for choice in spec.choices(changes)
+            if choice["query_string"] != "?"
         ]
         queries += [
             f"?o={number}"

@@ -80,7 +80,8 @@ def _contact(user: User) -> Iterator[Ask]:
         page = reverse("contact-detail", args=[contact])
         yield Ask(page)
         yield Ask(reverse("contact-score", args=[contact]), fragment=True)
-        yield Ask(reverse("contact-edit", args=[contact])) if user.is_superuser else Ask(page)
+        if user.is_superuser:
+            yield Ask(reverse("contact-edit", args=[contact]))
         yield Ask(page + "?before=2026-06-01T00:00:00.000000Z,2,5", fragment=True)
         for panel in registry.contact_panels:
             yield Ask(reverse(panel.url_name, args=[contact]), fragment=True)
