@@ -243,7 +243,9 @@ def test_a_gzip_bomb_is_refused(send):
     assert response.status_code == 413
 
 
-@pytest.mark.parametrize("raw", [b"not gzip at all", gzip.compress(b'{"batch": []}' * 99)[:-12]])
+@pytest.mark.parametrize(
+    "raw", [b"not gzip at all", gzip.compress(b'{"batch": []}' * 99)[:-12]], ids=["no gzip", "ends early"]
+)
 def test_a_broken_gzip_body_is_refused(send, raw):
     assert send("batch", None, raw=raw, **{"Content-Encoding": "gzip"}).status_code == 400
 
