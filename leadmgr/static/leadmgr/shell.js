@@ -29,12 +29,19 @@ const keys = {
   k: () => step(-1),
 };
 
+/** Press what a key is written on. Into a form that opens one types at once: its own event comes after the next key. */
+function press(control) {
+  control.click();
+  const form = control.closest("details[data-closes][open]");
+  form?.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.key === "Escape") return close(event);
   if (help.open || typing(event.target)) return;
   const marked = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
-  const act = keys[event.key] ?? (marked && (() => marked.click()));
+  const act = keys[event.key] ?? (marked && (() => press(marked)));
   if (!act) return;
   event.preventDefault();
   act();
