@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.core.signals import request_finished, request_started
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from leads.models import User
+from tests.processes import wait_until
 
 CHROMIUM = Path("/usr/bin/chromium")
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
@@ -41,7 +43,25 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def browse(chromium: Browser) -> Iterator[OpenPage]:
+def requests_answered() -> Iterator[Callable[[], bool]]:
+    """Whether a server in this process has answered all that it was asked."""
+    begun, ended = [], []
+
+    def begin(**_: object) -> None:
+        begun.append(1)
+
+    def end(**_: object) -> None:
+        ended.append(1)
+
+    request_started.connect(begin)
+    request_finished.connect(end)
+    yield lambda: len(begun) == len(ended)
+    request_started.disconnect(begin)
+    request_finished.disconnect(end)
+
+
+@pytest.fixture
+def browse(chromium: Browser, requests_answered: Callable[[], bool]) -> Iterator[OpenPage]:
     """Opens pages of a server; fails the test on an error in the browser's console."""
     contexts, troubles = [], []
 
@@ -64,6 +84,8 @@ def browse(chromium: Browser) -> Iterator[OpenPage]:
     yield open_
     for context in contexts:
         context.close()
+    # Emptying the tables would meet in a deadlock what a page has asked for at last.
+    wait_until(requests_answered, 10, "the answer to a page that was closed")
     assert not troubles
 
 

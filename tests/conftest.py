@@ -9,7 +9,7 @@ from django.utils import timezone, translation
 from leads.models import Company, Contact, Identity, Stage, Team, User
 from leads.search import index_contacts
 
-pytest_plugins = ["tests.browser", "tests.processes", "tests.smtp_server"]
+pytest_plugins = ["tests.processes", "tests.browser", "tests.smtp_server"]
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
