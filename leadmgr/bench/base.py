@@ -56,7 +56,7 @@ PORTION = 500_000
 WAY = """
 INSERT INTO leads_stagechange (contact_id, before, after, cause, reason, score, at, handled_at)
 SELECT id, %(before)s, %(after)s, 'score', '', 50, known_at + age * 0.3 * (1 - power(random(), %(haste)s)), now()
-FROM (SELECT id, known_at, now() - known_at AS age FROM leads_contact WHERE id %% %(one_in)s = 0 AND known_at IS NOT NULL)
+FROM (SELECT id, known_at, now() - known_at AS age FROM leads_contact WHERE id %% %(one_in)s = 0 AND known_at IS NOT NULL) AS aged
 """
 ACCEPTED = """
 INSERT INTO leads_handoff (contact_id, stage, score, at, respond_by, decided_at, decision)
