@@ -18,6 +18,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, connections, transaction
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from psycopg.errors import DeadlockDetected
 
@@ -281,6 +282,18 @@ def test_two_scorers_share_the_touches_without_waiting_for_each_other(session, s
     assert scoring.result(PATIENCE_SECONDS) == 2
     assert [score_of(lead) for lead in leads] == [10, 10, 10, 10]
     assert ScoreChange.objects.count() == 4
+    assert not Touch.objects.exists()
+
+
+def test_who_falls_behind_scores_everybody_once_for_all_that_waits(sheet, settings):
+    settings.TOUCH_CLAIM = 2
+    leads = [make_contact("Lead", str(number), f"lead{number}@fjordly.example") for number in range(2)]
+    for _ in range(3):
+        record("form_submitted", *(lead.email for lead in leads))
+    with CaptureQueriesContext(connection) as queries:
+        assert score_touched() == 6
+    assert sum('"scores" AS MATERIALIZED' in query["sql"] for query in queries) == 1
+    assert [score_of(lead) for lead in leads] == [30, 30]
     assert not Touch.objects.exists()
 
 
