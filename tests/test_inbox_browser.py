@@ -89,6 +89,17 @@ def test_a_lead_is_claimed_called_accepted_and_the_decision_undone_by_keys_alone
     assert not Hold.objects.filter(contact=leads["A"], released_at=None).exists()
 
 
+def test_a_browser_that_tells_late_that_a_form_opened_takes_nobody_out_of_a_field(open_page, rita, leads):
+    page = open_page("/inbox/", person="rita")
+    expect(page.locator("#lead-name")).to_have_text("A Waits")
+    page.keyboard.press("c")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    expect(page.locator("#call-note")).to_be_focused()
+    page.locator("details.act[open]").dispatch_event("toggle")
+    expect(page.locator("#call-note")).to_be_focused()
+
+
 def test_a_rejection_asks_for_its_reason_and_day(open_page, rita, leads):
     page = open_page("/inbox/", person="rita")
     page.keyboard.press("r")

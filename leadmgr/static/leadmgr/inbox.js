@@ -57,12 +57,13 @@ document.addEventListener("keydown", (event) => {
 
 addEventListener("popstate", () => location.reload());
 
-/* A form that opens takes the focus; the others close, also where browsers do not know `name` on details. */
+/* A form that opens takes the focus, but from nobody who types in it already: browsers tell of the opening late.
+   The others close, also where browsers do not know `name` on details. */
 document.addEventListener("toggle", (event) => {
   const menu = event.target;
   if (!menu.matches?.("[data-closes]") || !menu.open) return;
   for (const other of document.querySelectorAll("[data-closes][open]")) if (other !== menu) other.open = false;
-  menu.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+  if (!menu.querySelector("form :focus")) menu.querySelector("input:not([type=hidden]), select, textarea")?.focus();
 }, true);
 
 /* Pressed once is enough. */
