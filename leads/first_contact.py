@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 
 from django.db.models import F, OuterRef, Q, Subquery
 
@@ -24,14 +25,22 @@ def stop_clocks(contacts: Iterable[int], now: datetime) -> int:
     told: a call is often reported when it ends. What came before the hand-off answers another promise; who was rejected
     without a word was not contacted by what is said later. Called in the transaction that stores interactions.
     """
+    found = _first_contacts().run(sorted(set(contacts)))
+    # A meeting that is entered for tomorrow has reached nobody yet.
+    changed = [(handoff, first, contact) for handoff, first, contact in found if first <= now]
+    sets.update_rows(Handoff, ["contacted_at"], [(handoff, first) for handoff, first, _contact in changed])
+    announce(contact for _handoff, _first, contact in changed)
+    return len(changed)
+
+
+@cache
+def _first_contacts() -> sets.Prepared:
+    """Of contacts given later: the hand-offs whose first contact is new or earlier than noted, it, and whose they are."""
     talks = Interaction.objects.counted().filter(
-        contact=OuterRef("contact"),
-        kind__in=sorted(CONTACTING),
-        occurred_at__gte=OuterRef("at"),
-        occurred_at__lte=now,  # a meeting that is entered for tomorrow has reached nobody yet
+        contact=OuterRef("contact"), kind__in=sorted(CONTACTING), occurred_at__gte=OuterRef("at")
     )
     talks = talks.exclude(kind="call_made", properties__contains={"outcome": WRONG_NUMBER})
-    handoffs = Handoff.objects.filter(contact__any=sorted(set(contacts)))
+    handoffs = Handoff.objects.filter(contact__any=sets.GIVEN_LATER)
     news = Q(contacted_at__isnull=True) | Q(contacted_at__gt=F("first"))
     undecided_then = Q(decided_at__isnull=True) | Q(decided_at__gte=F("first"))
     earlier = (
@@ -40,7 +49,4 @@ def stop_clocks(contacts: Iterable[int], now: datetime) -> int:
         .order_by("pk")
         .select_for_update(no_key=True, of=("self",))
     )
-    changed = sets.update_from(Handoff, ["contacted_at"], earlier.values_list("pk", "first"))
-    if changed:
-        announce(Handoff.objects.filter(pk__any=changed).values_list("contact", flat=True))
-    return len(changed)
+    return sets.Prepared.of(earlier.values_list("pk", "first", "contact_id"))

@@ -22,7 +22,7 @@ from scoring.sheets import Definitions, load_definitions
 from scoring.writing import score_range, score_touched_contacts
 
 BATCH = 2_000
-FADING_EVERY = timedelta(days=21)
+FADING_EVERY = timedelta(days=30)
 """how often points fade in the replay; in life it is every night"""
 
 
@@ -81,14 +81,14 @@ def live_last_hour(random: Random, readers: Readers, now: datetime) -> None:
 
 
 def _slices(now: datetime) -> Iterator[datetime]:
-    """The ends of the slices: weeks long ago, days lately, hours at last."""
+    """The ends of the slices: ten days long ago, three lately, hours at last."""
     end = now - timedelta(days=HISTORY_DAYS)
     while end < now:
         left = now - end
         if left > timedelta(days=60):
-            end += timedelta(days=7)
+            end += timedelta(days=10)
         elif left > timedelta(days=4):
-            end += timedelta(days=2)
+            end += timedelta(days=3)
         else:
             end += timedelta(hours=8)
         yield min(end, now)

@@ -36,7 +36,7 @@ VISITS = {"glance": (0, 2), "reader": (2, 6), "shopper": (5, 11), "buyer": (8, 1
 """how many visits follow the first form, least and most"""
 REST_DAYS = {"glance": 16.0, "reader": 13.0, "shopper": 6.0, "buyer": 3.5}
 """mean days between two visits"""
-INTENT = {"glance": 0.02, "reader": 0.09, "shopper": 0.2, "buyer": 0.42}
+INTENT = {"glance": 0.02, "reader": 0.07, "shopper": 0.16, "buyer": 0.38}
 """how likely a visit looks at prices or the way to the showroom"""
 AGREES = 0.6
 """share of the people who tick the box under the form that brings them"""

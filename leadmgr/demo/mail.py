@@ -15,7 +15,7 @@ from nurture.starter import add_starter_steps
 
 OPENED, CLICKED, BOUNCED = 0.42, 0.3, 0.006
 """shares: of the sent, of the opened, of the sent"""
-WRITTEN_FOR_DAYS = 40
+WRITTEN_FOR_DAYS = 21
 """before, the workflows had no steps; whoever entered them then gets no mail"""
 AGENT = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
 
