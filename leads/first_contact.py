@@ -35,7 +35,7 @@ def stop_clocks(contacts: Iterable[int], now: datetime) -> int:
 
 @cache
 def _first_contacts() -> sets.Prepared:
-    """Of contacts given later: the hand-offs whose first contact is new or earlier than noted, it, and whose they are."""
+    """Of contacts given later: hand-offs whose first contact is new or earlier than noted, it, and whose they are."""
     talks = Interaction.objects.counted().filter(
         contact=OuterRef("contact"), kind__in=sorted(CONTACTING), occurred_at__gte=OuterRef("at")
     )
