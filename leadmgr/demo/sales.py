@@ -21,7 +21,7 @@ SLIPS_THROUGH = 0.08
 """share of the leads that nobody gets round to for days"""
 BUSY_DAYS = 10
 """lately the reps have more leads than time, so that the inbox has some who wait"""
-SLIPS_THROUGH_LATELY = 0.5
+SLIPS_THROUGH_LATELY = 0.35
 SLIPS_DAYS = (1, 9)
 CALLED_AFTER_HOURS = (0.15, 30.0)
 """between the hand-off and the first call; the logarithm is even, so that most are called within hours"""
