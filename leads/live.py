@@ -70,6 +70,15 @@ class Listener:
         if not self.heard.full():
             self.heard.put_nowait(event)
 
+    async def listen(self, seconds: float) -> str | None:
+        """The next of what was heard; raises `TimeoutError` when there is nothing for so long.
+
+        `asyncio.wait_for` would lose a cancellation that meets an event (in Python 3.11), and somebody who left at that
+        moment would keep their place for minutes.
+        """
+        async with asyncio.timeout(seconds):
+            return await self.heard.get()
+
 
 class Hub:
     """All pages of this process that wait, and the thread that listens for them."""
@@ -157,7 +166,7 @@ async def stream(session_key: str, lead: int | None, seconds: float) -> AsyncIte
         yield b"retry: 2000\n: listening\n\n"
         while (left := ends_at - loop.time()) > 0:
             try:
-                event = await asyncio.wait_for(listener.heard.get(), min(left, HEARTBEAT_SECONDS))
+                event = await listener.listen(min(left, HEARTBEAT_SECONDS))
             except TimeoutError:
                 yield b": still here\n\n"
                 continue

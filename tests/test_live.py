@@ -1,5 +1,6 @@
 """Open inboxes hear of changes from the real web server, and only for as long as they may."""
 
+import asyncio
 import base64
 import json
 import re
@@ -18,7 +19,7 @@ from playwright.sync_api import expect
 
 from leads.assignment import claim
 from leads.contacting import add_note
-from leads.live import announce, announce_logout
+from leads.live import Listener, announce, announce_logout
 from leads.models import CaptureKey, Contact, Source, User
 from leads.sessions import SessionStore
 from scoring.models import Rule, RuleGroup, ScoreSheet, Threshold
@@ -184,6 +185,24 @@ def test_beyond_the_limit_pages_are_told_to_ask_no_more_until_one_is_closed(serv
             return ": listening" in stream.said
 
     wait_until(is_free, 3 * SECONDS, "a place for another page")
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_who_leaves_while_something_is_heard_leaves(steps):
+    """The cancellation of a page that went meets an event, so many steps of the loop after it."""
+
+    async def leave() -> None:
+        listener = Listener("session", None, asyncio.get_running_loop())
+        waiting = asyncio.ensure_future(listener.listen(SECONDS))
+        await asyncio.sleep(0)
+        listener.hear("queue")
+        for _step in range(steps):
+            await asyncio.sleep(0)
+        leaving = waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled() == leaving
+
+    asyncio.run(leave())
 
 
 def test_waiting_pages_keep_no_connection_of_the_pool(installation, rita):
