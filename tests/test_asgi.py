@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from leadmgr.asgi import Handler
+from tests.loops import run_apart
 
 ended = threading.Event()
 made: list[str] = []
@@ -88,23 +89,6 @@ def asked(address: str, method: str = "GET") -> ApplicationCommunicator:
     )  # fmt: skip
 
 
-def run(scenario: Callable[[], object]) -> None:
-    """In a thread of its own, for the browser of other tests may have left a loop in this one."""
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            asyncio.run(scenario())
-        except BaseException as failure:
-            failures.append(failure)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-
-
 def test_a_body_in_parts_is_answered_with_all_cookies(finished):
     async def scenario():
         call = asked("echo", "POST")
@@ -118,7 +102,7 @@ def test_a_body_in_parts_is_answered_with_all_cookies(finished):
         assert await call.receive_output() == {"type": "http.response.body", "body": b"ab"}
         await call.wait()
 
-    run(scenario)
+    run_apart(scenario)
     assert len(finished) == 1
 
 
@@ -132,7 +116,7 @@ def test_a_synchronous_stream_stays_in_its_thread_and_goes_out_part_by_part(fini
         assert await call.receive_output() == {"type": "http.response.body"}
         await call.wait()
 
-    run(scenario)
+    run_apart(scenario)
     assert made == ["one", "two"]
     assert threads == set(finished)
 
@@ -160,7 +144,7 @@ def test_a_synchronous_stream_makes_no_more_than_is_taken():
         await call
         assert sent == [b"one", b"two"]
 
-    run(scenario)
+    run_apart(scenario)
 
 
 def test_an_asynchronous_stream_ends_when_nobody_listens(finished):
@@ -173,7 +157,7 @@ def test_an_asynchronous_stream_ends_when_nobody_listens(finished):
         await call.send_input({"type": "http.disconnect"})
         await call.wait()
 
-    run(scenario)
+    run_apart(scenario)
     assert ended.is_set()
     assert len(finished) == 1
 
@@ -186,7 +170,7 @@ def test_who_leaves_before_the_body_is_whole_asks_nothing(finished):
         await call.wait()
         assert await call.receive_nothing()
 
-    run(scenario)
+    run_apart(scenario)
     assert finished == []
 
 
@@ -198,5 +182,5 @@ def test_an_error_of_a_view_is_an_answer_that_tells_nothing(finished):
         assert b"secret" not in (await call.receive_output())["body"]
         await call.wait()
 
-    run(scenario)
+    run_apart(scenario)
     assert len(finished) == 1

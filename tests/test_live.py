@@ -24,6 +24,7 @@ from leads.models import CaptureKey, Contact, Source, User
 from leads.sessions import SessionStore
 from scoring.models import Rule, RuleGroup, ScoreSheet, Threshold
 from tests.browser import use_real_password
+from tests.loops import run_apart
 from tests.processes import WebServer, wait_until
 from tests.test_inbox import make_waiting
 
@@ -202,7 +203,7 @@ def test_who_leaves_while_something_is_heard_leaves(steps):
         await asyncio.wait([waiting])
         assert waiting.cancelled() == leaving
 
-    asyncio.run(leave())
+    run_apart(leave)
 
 
 def test_waiting_pages_keep_no_connection_of_the_pool(installation, rita):
