@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.utils import timezone
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from leads.assignment import claim
 from leads.contacting import add_note
@@ -283,3 +283,25 @@ def test_what_a_colleague_does_is_seen_by_the_others(web_server, browse, rita, s
     add_note(other.pk, sujin, "asked for the blue one")
     expect(page.locator("#lead-timeline")).to_contain_text("asked for the blue one")
     assert Contact.objects.get(pk=lead.pk).owner == sujin
+
+
+def test_what_was_clicked_is_answered_in_its_place_though_the_lead_changes_meanwhile(
+    web_server, browse, rita
+):
+    """The button that was clicked must stand in the page until the answer is there, which goes where it says."""
+    lead = make_waiting("A", 90)
+    use_real_password(rita)
+    page = browse(web_server.url, f"/inbox/?lead={lead.pk}", person="rita")
+    held: list[Route] = []
+    page.route(
+        "**/*", lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
+    )
+    with page.expect_request(lambda request: request.method == "POST"):
+        page.get_by_role("button", name="Claim").click()
+    Contact.objects.filter(pk=lead.pk).update(source=Source.objects.create(slug="fair", name="Spring fair"))
+    add_note(lead.pk, rita, "seen meanwhile")
+    expect(page.locator("#lead-timeline")).to_contain_text("seen meanwhile")
+    held.pop().continue_()
+    expect(page.get_by_role("button", name="Give back")).to_be_visible()
+    expect(page.locator("#lead-facts")).to_contain_text("Spring fair")
+    expect(page.locator("main")).to_have_count(1)

@@ -134,6 +134,12 @@ async function part(address, target) {
   return page.content;
 }
 
+/* Who clicked waits for an answer, which finds its place only while what was clicked stands in the page. */
+const asking = new Set();
+document.addEventListener("htmx:beforeSend", (event) => asking.add(event.detail.elt));
+document.addEventListener("htmx:afterRequest", (event) => asking.delete(event.detail.elt));
+const isAsking = (part) => [...asking].some((element) => part.contains(element));
+
 async function refreshQueue() {
   const address = new URL(location.href);
   const chosen = shown();
@@ -141,7 +147,7 @@ async function refreshQueue() {
   const fresh = await part(address, "queue");
   const pane = queue();
   const at = document.activeElement;
-  if (pane.querySelector(".filter-menu[open]")) return look("queue"); // not under somebody's hands
+  if (isAsking(pane) || pane.querySelector(".filter-menu[open]")) return look("queue"); // not under somebody's hands
   const focused = pane.contains(at) ? at.closest("tr")?.dataset.lead : undefined;
   const scrolled = pane.scrollTop;
   const told = fresh.getElementById?.("team-line-now") ?? fresh.querySelector("#team-line-now");
@@ -165,7 +171,7 @@ async function refreshLead() {
   for (const id of ["lead-who", "score-value", "lead-timeline", "lead-facts"]) {
     const old = document.getElementById(id);
     const anew = fresh.querySelector(`#${id}`);
-    if (!old || !anew || typing(old) || old.textContent === anew.textContent) continue;
+    if (!old || !anew || typing(old) || isAsking(old) || old.textContent === anew.textContent) continue;
     old.replaceWith(anew);
     htmx.process(anew);
   }
