@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from leads.models import Contact, Interaction, StageChange
 from scoring.models import Rule, RuleGroup, ScoreSheet
@@ -97,6 +97,24 @@ def test_filters_live_in_the_address_and_back_works(open_page, leads):
     expect(page.locator("#filter-owner")).to_have_value("mine")
     page.click("text=Clear filters")
     expect(page.locator("tbody tr")).to_have_count(3)
+
+
+def test_results_that_come_late_leave_the_focus_on_the_row_that_the_keys_reached(open_page, leads):
+    page = open_page("/contacts/", person="rita")
+    held: list[Route] = []
+    page.route("**/contacts/?*", lambda route: held.append(route))
+    with page.expect_request("**/contacts/?*"):
+        page.select_option("#sort", "lowest")
+    page.locator("#sort").blur()
+    page.keyboard.press("j")
+    first = page.locator(".row-link").first
+    expect(first).to_be_focused()
+    name = first.inner_text()
+    page.evaluate("document.addEventListener('htmx:afterRequest', () => { window.answered = true; })")
+    held.pop().continue_()
+    page.wait_for_function("window.answered")
+    expect(page.locator(".row-link").last).to_have_text(name)
+    expect(page.locator(".row-link").last).to_be_focused()
 
 
 def test_the_keys_do_what_the_help_says(open_page, leads):

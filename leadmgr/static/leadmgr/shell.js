@@ -22,6 +22,20 @@ function step(by) {
   link?.closest("tr").scrollIntoView({ block: "nearest" });
 }
 
+/* Results that come late take the focus of who walks them by keys with them: it stays on its row, or in its place. */
+let stood;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const place = event.detail.target.id === "results" ? rows().indexOf(document.activeElement) : -1;
+  stood = place < 0 ? undefined : { place, address: document.activeElement.href };
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (!stood || event.detail.target.id !== "results") return;
+  const links = rows();
+  const link = links.find((one) => one.href === stood.address) ?? links[Math.min(stood.place, links.length - 1)];
+  link?.focus({ preventScroll: true });
+  stood = undefined;
+});
+
 const keys = {
   "/": () => { search?.focus(); search?.select(); },
   "?": () => help.showModal(),
